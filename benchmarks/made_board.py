@@ -138,7 +138,8 @@ def _varied(answers: pa.Table, number: int) -> pa.Table:
 
 def _state_derived(folder: Path) -> None:
     """Write the summary that follows from the answers, with intervals as wide as before."""
-    from simulator.catalogue.figures import _content, _from_answers, open_run
+    from simulator.catalogue.figures import _content, _from_answers
+    from simulator.submissions.wellformed import open_run
 
     content = _content(folder)
     opened = open_run(content, bounded=False)

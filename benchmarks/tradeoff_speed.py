@@ -22,6 +22,12 @@ from leaderboard_app.library.memo import Once
 from leaderboard_app.shown.charts import as_spec
 from leaderboard_app.shown.chosen_entries import MOST
 from leaderboard_app.shown.table import as_html
+from leaderboard_app.tradeoff import chart as tradeoff_chart
+from leaderboard_app.tradeoff import marks
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.frame import frame
+from leaderboard_app.tradeoff.labels import labels
+from leaderboard_app.tradeoff.points import Measured, measure
 from leaderboard_app.views.compare import (
     chart as compare_chart,
 )
@@ -31,11 +37,6 @@ from leaderboard_app.views.compare import (
 from leaderboard_app.views.compare import (
     tables as compare_tables,
 )
-from leaderboard_app.views.tradeoff import chart as tradeoff_chart
-from leaderboard_app.views.tradeoff import marks, tradeoff
-from leaderboard_app.views.tradeoff.frame import frame
-from leaderboard_app.views.tradeoff.labels import labels
-from leaderboard_app.views.tradeoff.points import Measured, measure
 from simulator.report.paired import combine
 from simulator.runs.results import Metric, ProblemSums
 

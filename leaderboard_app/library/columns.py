@@ -39,10 +39,9 @@ class MetricsOf(Mapping[str, Metric]):
         place = _PLACES.get(name)
         if place is None:
             return default
-        value, low, high = self._numbers[place].tolist()
-        if value != value:
-            return default
-        return Metric(value, None if low != low else low, None if high != high else high)
+        numbers: list[float] = self._numbers[place].tolist()
+        value, low, high = (None if each != each else each for each in numbers)
+        return default if value is None else Metric(value, low, high)
 
     def __contains__(self, name: object) -> bool:
         place = _PLACES.get(name)  # type: ignore[call-overload]

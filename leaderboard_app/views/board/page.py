@@ -17,6 +17,10 @@ from leaderboard_app.shown import chips, screen
 from leaderboard_app.shown.group_choice import choose_group
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import BADGES
+from leaderboard_app.tradeoff import chart as tradeoff_chart
+from leaderboard_app.tradeoff import points as tradeoff_points
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.labels import HEIGHT as LOWEST
 from leaderboard_app.views.board import first_view, published
 from leaderboard_app.views.board.costing import (
     DOLLARS,
@@ -27,10 +31,6 @@ from leaderboard_app.views.board.costing import (
     unpriced,
 )
 from leaderboard_app.views.board.standing_table import HEADINGS, Part, hideable, parts
-from leaderboard_app.views.tradeoff import chart as tradeoff_chart
-from leaderboard_app.views.tradeoff import points as tradeoff_points
-from leaderboard_app.views.tradeoff import tradeoff
-from leaderboard_app.views.tradeoff.labels import HEIGHT as LOWEST
 from simulator.report.prices import Price
 
 ROWS = 50  # shown at first: hundreds of rows take a browser half a second

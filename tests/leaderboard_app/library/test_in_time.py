@@ -19,6 +19,7 @@ from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library, load
 from leaderboard_app.library.ranking import Contender, Place, rank
 from leaderboard_app.library.standings import groups, in_time
+from simulator.runs.results import Metric
 from simulator.submissions.packing import pack, write_folder
 
 
@@ -50,7 +51,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def shown(library: Library) -> list[object]:
+def shown(library: Library) -> list[tuple[str, Place, dict[str, Metric]]]:
     (group,) = groups(library, False)
     return [
         (row.entry.id, row.place, dict(row.metrics)) for row in standings.standings(library, group)
@@ -63,7 +64,7 @@ def test_ranks_are_computed_once_and_again_for_other_answers(
     folders = three_methods(tmp_path)
     first = shown(load(folders))
     assert ranked == [3, 3]  # on the pool, and on all that ranked ones share
-    assert [place.rank for _, place, _ in first] != [None] * 3  # type: ignore[misc]
+    assert all(place.rank is not None for _, place, _ in first)
     assert shown(load(folders)) == first
     assert ranked == [3, 3]
     (gone,) = folders.submissions.glob("*-esc")

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from made_entries import made_entry, made_library, made_result
 
 from leaderboard_app.library.library import Entry
-from leaderboard_app.views.tradeoff import chart, curves, marks, points, tradeoff, words
-from leaderboard_app.views.tradeoff.frame import Frame, frame
-from leaderboard_app.views.tradeoff.labels import HEIGHT, LAYOUTS, at, labels
-from leaderboard_app.views.tradeoff.placement import FONT_SIZE, text_width
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff import chart, curves, marks, points, words
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.frame import Frame, frame
+from leaderboard_app.tradeoff.labels import HEIGHT, LAYOUTS, at, labels
+from leaderboard_app.tradeoff.placement import FONT_SIZE, text_width
+from leaderboard_app.tradeoff.view import View
 from simulator.report.plotting.placing import Box
 
 POOL = "d/Model-X/AIME24"

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboard_app.views.tradeoff import placement
-from leaderboard_app.views.tradeoff.placement import (
+from leaderboard_app.tradeoff import placement
+from leaderboard_app.tradeoff.placement import (
     CLOSE,
     DOT,
     FONT_SIZE,
