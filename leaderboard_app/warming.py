@@ -27,6 +27,9 @@ MODULES = (
 )
 """Modules that pages import when first opened; with Altair, importing them takes 0.5 s."""
 
+MANY = 1000
+"""Most entries for which the trade-off is averaged ahead: it reads the answers of all of them."""
+
 _ONE = Lock()
 
 
@@ -43,8 +46,10 @@ def warm(library: Library) -> None:
         for name in ("altair", "pandas", *(f"leaderboard_app.views.{each}" for each in MODULES)):
             import_module(name)
         for synthetic in (False, True):
-            tradeoff_points.measure_first(library, synthetic=synthetic)
-            standings.places(library, synthetic)
+            for group in standings.groups(library, synthetic):
+                standings.standings(library, group)
+            if len(library.entries) <= MANY:
+                tradeoff_points.measure_first(library, synthetic=synthetic)
         spare_collector()
 
 
