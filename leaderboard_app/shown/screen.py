@@ -126,12 +126,12 @@ def show_page(title: str | None, page: Callable[[Library], None]) -> None:
     show_broken(found)
 
 
-def show_title(found: Library, title: str) -> None:
-    """Show the heading of a page, and name it so in the browser's tab and history."""
+def show_title(found: Library, title: str, tab: str | None = None) -> None:
+    """Show the heading of a page, and name it in the browser's tab and history: so, or as `tab`."""
     st.title(plain(title), anchor=False)
     # `st.set_page_config` in a page makes bound widgets lose their place in the link.
     with st.container(key="page-title"):
-        name = {"title": f"{title} · {found.board.title}"}
+        name = {"title": f"{tab or title} · {found.board.title}"}
         st.components.v2.component("deepprune_sim_title", js=TITLE)(key="title", data=name)
 
 

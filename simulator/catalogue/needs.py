@@ -8,6 +8,7 @@ from pathlib import Path
 
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
+from simulator.python_source import parse
 from simulator.runs.format import RUN_FILE
 from simulator.signals import NEEDS
 
@@ -22,7 +23,7 @@ def needs_of(path: Path) -> tuple[str, ...]:
         policy = json.loads((path / RUN_FILE).read_text(encoding="utf-8"))["policy"]
         if policy.get("builtin") and is_builtin(policy["name"]):
             return tuple(sorted(load_policy(policy["name"]).policy.requires))
-        named = _named_in(ast.parse(policy["source"]), policy["class"])
+        named = _named_in(parse(policy["source"]), policy["class"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, UserError):
         return ()  # not a run.json of this program
     except (SyntaxError, RecursionError, MemoryError):

@@ -15,6 +15,7 @@ from typing import Any
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.methods import METHODS
+from simulator.python_source import parse
 from simulator.runs.format import RUN_FILE
 from simulator.spelling import keys
 from simulator.submissions.files import LIMITS, METADATA, read_file, read_files
@@ -100,7 +101,7 @@ def _identity(recorded: Mapping[str, Any], traces: object) -> tuple[str | None, 
 def _plain(source: str, class_name: str) -> str:
     """Return a source without comments, layout, docstrings and the policy's class name."""
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.Module) and node.body:
                 first = node.body[0]

@@ -11,6 +11,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
+from simulator.python_source import parse
+
 MOST_CARRIED = 1_000
 """Most characters of numbers and texts in a policy that nobody has reviewed.
 
@@ -26,7 +28,7 @@ def carried(source: str, settings: Mapping[str, str]) -> int:
     deep, all of its characters are counted.
     """
     try:
-        tree = ast.parse(source)
+        tree = parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return len(source)
     prose = {id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Expr)}

@@ -10,6 +10,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard_app.library import citation
+from leaderboard_app.library.board_file import TITLE
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds
 from leaderboard_app.library.standings import PARTS, Group, groups, in_time, standings
@@ -49,7 +50,12 @@ def _parts(
 def page(library: Library) -> None:
     """Render the page."""
     there = kinds(library)
+    heading = st.container()
+    own = library.board.title
+    title = "Leaderboard" if own == TITLE else own
     if not there:
+        with heading:
+            screen.show_title(library, title)
         screen.empty_of_entries(
             library, "Nothing here yet: no submissions, runs or published figures. Make two runs:"
         )
@@ -64,8 +70,10 @@ def page(library: Library) -> None:
             icon=":material/hourglass_top:",
         )
     found = groups(library, synthetic)
-    if found:
-        group = choose_group(found)
+    group = choose_group(found) if found else None
+    with heading:
+        screen.show_title(library, title, group.heading if group else None)
+    if group is not None:
         _group(library, group, synthetic, there)
     elif not library.entries:
         screen.empty_of_entries(
@@ -82,7 +90,6 @@ def page(library: Library) -> None:
 
 
 def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool]) -> None:
-    st.set_page_config(page_title=f"{group.heading} · {library.board.title}")
     words, picture = st.columns([4, 7], gap="large")
     with words:
         _about(library, group)
@@ -321,5 +328,5 @@ def _iso(day: object) -> str | None:
     return day.isoformat() if isinstance(day, date) else None
 
 
-screen.show_page("Leaderboard", page)
+screen.show_page(None, page)
 screen.charts_ahead()
