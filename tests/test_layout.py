@@ -16,8 +16,7 @@ TOPS = ("simulator", "judges", "leaderboard_app", "deepprune_sim")
 
 ORDER = {
     "simulator": """
-        errors signals counting arrays arrow spelling python_source statistics significance remote storage
-        answers
+        errors signals counting arrays arrow spelling statistics significance remote storage answers
         pools
         generated importers hub rules policy methods loading replay isolation workers live
         conformance runs report studies submissions verification boards catalogue api completion

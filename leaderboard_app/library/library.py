@@ -27,6 +27,7 @@ from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
 from simulator.boards.derived import FOLDER as DERIVED_FOLDER
 from simulator.boards.derived import is_current
+from simulator.boards.duplicates import in_folder
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
 from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
 from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
@@ -45,7 +46,6 @@ from simulator.submissions.published import (
     PublishedFigure,
     read_published,
 )
-from simulator.verification.duplicates import in_folder
 
 LOCAL = "local"
 """Badge of a run that was not submitted."""

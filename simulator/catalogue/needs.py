@@ -8,9 +8,9 @@ from pathlib import Path
 
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
-from simulator.python_source import parse
 from simulator.runs.format import RUN_FILE
 from simulator.signals import NEEDS
+from simulator.verification.python_source import parse
 
 
 def needs_of(path: Path) -> tuple[str, ...]:

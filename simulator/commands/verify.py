@@ -278,7 +278,7 @@ def _verified(
 
 def _notes(submissions: Sequence[Path]) -> dict[Path, list[str]]:
     """Return remarks for the keeper about submissions that repeat or imitate others beside them."""
-    from simulator.verification.duplicates import beside
+    from simulator.boards.duplicates import beside
 
     parents: dict[Path, list[Path]] = {}
     for path in submissions:

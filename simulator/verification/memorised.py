@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from simulator.python_source import parse
+from simulator.verification.python_source import parse
 
 MOST_CARRIED = 1_000
 """Most characters of numbers and texts in a policy that nobody has reviewed.

@@ -15,13 +15,13 @@ from typing import Any
 from simulator.errors import UserError
 from simulator.loading import is_builtin, load_policy
 from simulator.methods import METHODS
-from simulator.python_source import parse
 from simulator.runs.format import RUN_FILE
 from simulator.spelling import keys
 from simulator.submissions.files import LIMITS, METADATA, read_file, read_files
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.published import FILE_NAME, PACKAGED, read_published
 from simulator.submissions.strict_json import Refused, parse_object, shown
+from simulator.verification.python_source import parse
 
 _PLACEHOLDER = re.compile(r"\{\w+\}")
 _NUMBER = re.compile(r"\d+")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from simulator.python_source import parse
+from simulator.verification.python_source import parse
 
 
 def test_it_parses_as_python_does() -> None:

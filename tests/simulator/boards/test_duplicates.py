@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from pools import write_pool
 from submitted import FIRST_TWO, PROBLEMS, submit, write_policy
 
+from simulator.boards.duplicates import Named, beside, duplicates, in_folder
 from simulator.commands.verify import verify
-from simulator.verification.duplicates import Named, beside, duplicates, in_folder
 
 OTHER_LAYOUT = '''
 from simulator import Policy, majority_vote
