@@ -29,7 +29,7 @@ class MetricsOf(Mapping[str, Metric]):
         self._numbers = numbers
 
     def __getitem__(self, name: str) -> Metric:
-        found = self.get(name)
+        found: Metric | None = self.get(name)
         if found is None:
             raise KeyError(name)
         return found
