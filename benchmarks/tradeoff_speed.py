@@ -32,7 +32,9 @@ from leaderboard_app.views.compare import (
     tables as compare_tables,
 )
 from leaderboard_app.views.tradeoff import chart as tradeoff_chart
-from leaderboard_app.views.tradeoff import tradeoff
+from leaderboard_app.views.tradeoff import marks, tradeoff
+from leaderboard_app.views.tradeoff.frame import frame
+from leaderboard_app.views.tradeoff.labels import labels
 from leaderboard_app.views.tradeoff.points import Measured, measure
 from simulator.report.paired import combine
 from simulator.runs.results import Metric, ProblemSums
@@ -165,6 +167,9 @@ def main() -> None:
     averaging = (time.perf_counter() - began) / 3
     view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
     chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
+    area, every = frame(view, log=True), marks.marks(view)
+    drawn = view, every, area, marks.steps(view, area), marks.lines(view, area)
+    timed("Trade-off: labels, part of the picture", lambda: labels(*drawn))
     timed("Trade-off: picture as Vega-Lite", lambda: as_spec(chart))
     timed("Trade-off: tables", lambda: [*map(as_html, tradeoff.tables(view).values())])
     for count in (2, MOST):

@@ -100,5 +100,5 @@ def _assets(content: Content, folder: Folder) -> None:
     folder.write(".nojekyll", "")
     if content.groups:
         folder.write("charts.js", (HERE / "charts.js").read_bytes())
-        folder.write("vega.js", vl_convert.javascript_bundle())
+        folder.write("vega.js", vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;"))
         folder.write("vega-licences.txt", (HERE / "vega-licences.txt").read_bytes())

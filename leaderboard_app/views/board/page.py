@@ -120,7 +120,7 @@ def _picture(library: Library, group: Group) -> None:
     if not view.points:
         return
     screen.show_chart(
-        lambda: tradeoff_chart.draw(view, log=True).properties(height=LOWEST),
+        lambda: tradeoff_chart.draw(view, log=True, height=LOWEST),
         of=(library.state, group.columns, "hero"),
         name="tradeoff",
         alt=tradeoff.sentence(view),

@@ -168,7 +168,12 @@ def _axes(view: View, area: Frame) -> tuple[Any, Any]:
     x = alt.X(
         "x:Q",
         scale=_scale(area.x),
-        axis=alt.Axis(title=view.measured.cost_name, format="~s", labelOverlap=True, **ticks),
+        axis=alt.Axis(
+            title=view.measured.cost_name,
+            labelExpr="datum.value ? format(datum.value, '~s') : '0'",
+            labelOverlap=True,
+            **ticks,
+        ),
     )
     y = alt.Y(
         "y:Q",

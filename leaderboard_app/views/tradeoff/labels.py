@@ -38,7 +38,7 @@ LAYOUTS = (Layout(240, 16, every=False), Layout(560, 24), Layout(960, 34))
 HEIGHT = 430
 """Height of a picture without its axes, in pixels: places are valid from it on."""
 
-MANY = 50
+MANY = 40
 """Maximum number of labels; of more points, only some have one."""
 
 INSET = (0.02, 0.03)
