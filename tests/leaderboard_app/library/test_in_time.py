@@ -50,7 +50,7 @@ def ranked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def shown(library: Library) -> list[object]:
+def shown(library: Library) -> list[tuple[str, Place, dict[str, Any]]]:
     (group,) = groups(library, False)
     return [
         (row.entry.id, row.place, dict(row.metrics)) for row in standings.standings(library, group)
@@ -63,7 +63,7 @@ def test_ranks_are_computed_once_and_again_for_other_answers(
     folders = three_methods(tmp_path)
     first = shown(load(folders))
     assert ranked == [3, 3]  # on the pool, and on all that ranked ones share
-    assert [place.rank for _, place, _ in first] != [None] * 3  # type: ignore[misc]
+    assert [place.rank for _, place, _ in first] != [None] * 3
     assert shown(load(folders)) == first
     assert ranked == [3, 3]
     (gone,) = folders.submissions.glob("*-esc")
