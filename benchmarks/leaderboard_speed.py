@@ -77,7 +77,7 @@ class Reader:
         copies = sorted(each.name for each in submissions.iterdir())
         self.entries = [
             next(each for each in copies if f"{name}-" in each)
-            for name in ("parallel-probe", "asc-0-8", "deepconf-high")
+            for name in ("parallel-probe", "asc", "deepconf-low")
         ]
 
     def open(self, page: str, **parameters: str) -> None:

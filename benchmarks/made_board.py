@@ -38,6 +38,7 @@ from simulator.storage import file_sha256
 from simulator.submissions.badges import STEPS, Step, Verification
 from simulator.submissions.files import METADATA, VERIFICATION, VERIFIED, read_files
 from simulator.submissions.metadata import read_metadata
+from simulator.submissions.wellformed import open_run
 
 PUBLISHED = Path(__file__).parents[1] / "submissions/published.toml"
 
@@ -139,7 +140,6 @@ def _varied(answers: pa.Table, number: int) -> pa.Table:
 def _state_derived(folder: Path) -> None:
     """Write the summary that follows from the answers, with intervals as wide as before."""
     from simulator.catalogue.figures import _content, _from_answers
-    from simulator.submissions.wellformed import open_run
 
     content = _content(folder)
     opened = open_run(content, bounded=False)

@@ -151,7 +151,7 @@ def runs_rows(
     return rows_of("runs", runs, schema, folders, read, there, pools.kept, broken, progress)
 
 
-def _read_run(runs: Path, pools: Pools, folder: Path, _: Stamp) -> Sequence[Row] | Broken:
+def _read_run(runs: Path, pools: Pools, folder: Path, facts: Stamp) -> Sequence[Row] | Broken:
     try:
         check_stays_in(runs, folder, ("decisions", "answers"))
         for result in read_results(folder):
@@ -194,7 +194,7 @@ def submissions_rows(
     return table
 
 
-def _read_submission(pools: Pools, folder: Path, _: Stamp) -> Sequence[Row] | Broken:
+def _read_submission(pools: Pools, folder: Path, facts: Stamp) -> Sequence[Row] | Broken:
     """Read the rows of one submission; its files are untrusted, an invalid one is not used."""
     files = read_files(folder)
     named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
