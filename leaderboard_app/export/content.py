@@ -38,7 +38,7 @@ Told = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Content:
-    """What an export shows.
+    """Board of an export, with all that its pages show.
 
     `figures` has an entry's results on each problem, by its id and `Result.column`.
     """
