@@ -2,17 +2,18 @@
 
     nice -n -20 python benchmarks/leaderboard_speed.py --submissions 200
 
-Makes the nine small generated cells and copies of the repository's submissions in a temporary
-folder, starts the app as users do, and navigates it in a headless Chromium (`apt-get install
-chromium chromium-driver`). Figures are derived before that, which happens once, and timed. Each
-step is timed in the page, from the click until its result is visible. The first round, in which
-nothing is cached, is a column of its own.
+Makes a board (`made_board.py`) in a temporary folder, or takes the one in --board, starts the app
+as users do, and navigates it in a headless Chromium (`apt-get install chromium chromium-driver`).
+Figures and ranks are computed before that, which happens once, and timed; so is opening the board
+again, each in a process of its own. Each step is timed in the page, from the click until its result
+is visible, and by the processor time of the server until the page is quiet. The first round, in
+which nothing is cached, is a column of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 import sys
 import tempfile
 import time
@@ -20,18 +21,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import load
+from made_board import board_in, make_board
+from opening_speed import in_another_process
+
 from leaderboard_app.shown.navigation import link
-from simulator.generated.cells import SIZES, select_cells
-from simulator.generated.pools import make_pool
 
 sys.path.append(str(Path(__file__).parents[1] / "tests/leaderboard_app/helpers"))
 from served import Browser, browser, server
 
-SUBMISSIONS = Path(__file__).parents[1] / "submissions"
-
-POOL = "generated/qwen3-32b/gpqa-diamond"
+POOL = "recorded/qwen3-32b/gpqa-diamond"
 
 ROW = "table.dps tbody tr"
 
@@ -84,13 +82,13 @@ class Reader:
 
     def open(self, page: str, **parameters: str) -> None:
         """Open a page, untimed, and wait until it is done."""
-        self.seen.open(f"{self.url}/{link(page, data='synthetic', **parameters)}")
+        self.seen.open(f"{self.url}/{link(page, **parameters)}")
 
-    def opened(self, until: str, **parameters: str) -> float:
+    def opened(self, until: str) -> float:
         """Measure the time from entering the board's address until a condition holds."""
         self.seen.driver.get("about:blank")
         began = time.perf_counter()
-        self.seen.driver.get(f"{self.url}/{link('board', data='synthetic', **parameters)}")
+        self.seen.driver.get(f"{self.url}/{link('board')}")
         self.timed("", until)
         return time.perf_counter() - began
 
@@ -132,26 +130,15 @@ def first_view(reader: Reader) -> float:
     return reader.opened(there(ROW))
 
 
-def first_view_of_ranks(reader: Reader) -> float:
-    return reader.opened(there(ROW), view="combined")
-
-
-def combined(reader: Reader) -> float:
+def another_group(reader: Reader) -> float:
     reader.open("board")
-    return reader.clicked(PART, "combined", there("table.dps thead", "Rank"))
+    other = reader.changed("table.dps tbody")
+    return reader.timed(CLICK, other, reader.option("Model and benchmark", "All 9 pools"))
 
 
 def sort(reader: Reader) -> float:
     reader.open("board")
-    return reader.clicked("table.dps [data-sort]", "Accuracy, %", there("th[aria-sort]"))
-
-
-def filter_by_badge(reader: Reader) -> float:
-    reader.open("board")
-    reader.seen.click(reader.seen.wait_for("summary", "Filter rows"))
-    reader.seen.settle()  # it unfolds
-    filtered = there("[data-testid='stCaptionContainer']", "Filtered")
-    return reader.timed(CLICK, filtered, reader.option("Badges", "synthetic"))
+    return reader.clicked("table.dps [data-sort]", "Accuracy", there("th[aria-sort]"))
 
 
 def tradeoff(reader: Reader) -> float:
@@ -207,7 +194,7 @@ def copy_markdown(reader: Reader) -> float:
 
 def compare(reader: Reader) -> float:
     reader.open("board")
-    target = link("compare", data="synthetic", entries=",".join(reader.entries[:2]))
+    target = link("compare", entries=",".join(reader.entries[:2]))
     return reader.timed(GO, f"{drawn()} && {there('.st-key-table-by-problem')}", target)
 
 
@@ -230,10 +217,8 @@ def data_of_a_pool(reader: Reader) -> float:
 
 STEPS: dict[str, Callable[[Reader], float]] = {
     "first view: board": first_view,
-    "first view: board, combined": first_view_of_ranks,
-    "board: combined": combined,
+    "board: all pools": another_group,
     "board: sort": sort,
-    "board: choose a badge": filter_by_badge,
     "board: copy as Markdown": copy_markdown,
     "trade-off": tradeoff,
     "trade-off: another cost": another_cost,
@@ -253,46 +238,50 @@ STEPS: dict[str, Callable[[Reader], float]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--submissions", type=int, default=200)
+    parser.add_argument("--board", type=Path, help="Folder of a board that was made before.")
     parser.add_argument("--rounds", type=int, default=5, help="Rounds after the first.")
     parser.add_argument("--only", default="", help="Only steps whose names contain this text.")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        folders = make(Path(scratch), given.submissions)
-        began = time.perf_counter()
-        load(folders)
-        print(f"deriving all figures, once: {time.perf_counter() - began:.2f} s")
+        root = given.board or Path(scratch)
+        folders = board_in(root) if given.board else make_board(root, given.submissions)
+        for name in ("opened for the first time", "opened again"):
+            loading, ranking, peak = in_another_process(folders)
+            print(f"{name}: {loading:.2f} s, ranks {ranking:.2f} s; {peak:.0f} MiB at most")
         with server(folders) as running, browser() as seen:
             reader = Reader(seen, running.url, folders.submissions)
             print(f"first view of a cold server: {first_view(reader):.2f} s")
-            print("\n| step | first, s | least, s | median, s | most, s |")
-            print("|---|---:|---:|---:|---:|")
+            seen.settle()
+            print("\n| step | first, s | least, s | median, s | most, s | server's CPU, s |")
+            print("|---|---:|---:|---:|---:|---:|")
             for name, step in STEPS.items():
                 if given.only in name:
-                    first, *times = [step(reader) for _ in range(given.rounds + 1)]
-                    times.sort()
-                    shown = (first, times[0], times[len(times) // 2], times[-1])
+                    rounds = [measured(reader, step, running.pid) for _ in range(given.rounds + 1)]
+                    (first, _), *others = rounds
+                    times, spent = (sorted(each) for each in zip(*others, strict=True))
+                    middle = len(times) // 2
+                    shown = (first, times[0], times[middle], times[-1], spent[middle])
                     print(f"| {name} | {' | '.join(f'{each:.2f}' for each in shown)} |", flush=True)
             print(f"\npeak memory of the server: {most_memory(running.pid):.0f} MiB")
             if faults := seen.faults():
                 raise RuntimeError(f"the browser reported errors: {faults}")
 
 
-def make(root: Path, count: int) -> Folders:
-    """Make folders with nine pools and `count` submissions, copies of the repository's."""
-    folders = Folders(root / "pools", root / "runs", root / "submissions")
-    for cell in select_cells(()):
-        make_pool(folders.cache, cell, SIZES["small"], text=True)
-    folders.submissions.mkdir()
-    shutil.copy(SUBMISSIONS / "published.toml", folders.submissions)
-    known = sorted(each for each in SUBMISSIONS.iterdir() if each.is_dir())
-    for number in range(count):
-        source = known[number % len(known)]
-        target = folders.submissions / f"{source.name}-{number:03d}"
-        shutil.copytree(source, target)
-        file = target / "submission.toml"
-        text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace('method = "', f'method = "{number:03d} '), encoding="utf-8")
-    return folders
+def measured(reader: Reader, step: Callable[[Reader], float], pid: int) -> tuple[float, float]:
+    """Return the time of a step, and the server's processor time from its page's until quiet.
+
+    The latter includes that of the page from which a step starts.
+    """
+    before = processor_time(pid)
+    taken = step(reader)
+    reader.seen.settle()
+    return taken, processor_time(pid) - before
+
+
+def processor_time(pid: int) -> float:
+    """Read the processor time of a process, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def most_memory(pid: int) -> float:

@@ -48,10 +48,20 @@ TRACES, REPEATS = 32, 16
 FIRST = date(2025, 1, 1)
 
 
-def make_board(root: Path, count: int, *, repeats: int = REPEATS) -> Folders:
-    """Make folders with nine pools and `count` verified submissions with figures of their own."""
-    folders = Folders(root / "pools", root / "runs", root / "submissions")
-    size = Size("board", aime_problems=30, gpqa_problems=198, traces=TRACES, shrink=20)
+def board_in(root: Path) -> Folders:
+    """Return the folders of a board below `root`."""
+    return Folders(root / "pools", root / "runs", root / "submissions")
+
+
+def make_board(
+    root: Path, count: int, *, problems: tuple[int, int] = (30, 198), repeats: int = REPEATS
+) -> Folders:
+    """Make folders with nine pools and `count` verified submissions with figures of their own.
+
+    `problems` are those of AIME and of GPQA.
+    """
+    folders = board_in(root)
+    size = Size("board", *problems, traces=TRACES, shrink=20)
     pools = []
     for cell in select_cells(()):
         make_pool(folders.cache, cell, size)
@@ -128,7 +138,8 @@ def _varied(answers: pa.Table, number: int) -> pa.Table:
 
 def _state_derived(folder: Path) -> None:
     """Write the summary that follows from the answers, with intervals as wide as before."""
-    from simulator.catalogue.figures import _content, _from_answers, open_run
+    from simulator.catalogue.figures import _content, _from_answers
+    from simulator.submissions.wellformed import open_run
 
     content = _content(folder)
     opened = open_run(content, bounded=False)

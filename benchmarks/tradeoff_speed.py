@@ -22,6 +22,12 @@ from leaderboard_app.library.memo import Once
 from leaderboard_app.shown.charts import as_spec
 from leaderboard_app.shown.chosen_entries import MOST
 from leaderboard_app.shown.table import as_html
+from leaderboard_app.tradeoff import chart as tradeoff_chart
+from leaderboard_app.tradeoff import marks
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.frame import frame
+from leaderboard_app.tradeoff.labels import labels
+from leaderboard_app.tradeoff.points import Measured, measure
 from leaderboard_app.views.compare import (
     chart as compare_chart,
 )
@@ -31,9 +37,6 @@ from leaderboard_app.views.compare import (
 from leaderboard_app.views.compare import (
     tables as compare_tables,
 )
-from leaderboard_app.views.tradeoff import chart as tradeoff_chart
-from leaderboard_app.views.tradeoff import tradeoff
-from leaderboard_app.views.tradeoff.points import Measured, measure
 from simulator.report.paired import combine
 from simulator.runs.results import Metric, ProblemSums
 
@@ -165,6 +168,9 @@ def main() -> None:
     averaging = (time.perf_counter() - began) / 3
     view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
     chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
+    area, every = frame(view, log=True), marks.marks(view)
+    drawn = view, every, area, marks.steps(view, area), marks.lines(view, area)
+    timed("Trade-off: labels, part of the picture", lambda: labels(*drawn))
     timed("Trade-off: picture as Vega-Lite", lambda: as_spec(chart))
     timed("Trade-off: tables", lambda: [*map(as_html, tradeoff.tables(view).values())])
     for count in (2, MOST):

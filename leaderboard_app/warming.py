@@ -8,24 +8,27 @@ from threading import Lock, Timer
 
 from leaderboard_app.library import standings
 from leaderboard_app.library.library import Library
-from leaderboard_app.views.tradeoff import points as tradeoff_points
+from leaderboard_app.tradeoff import points as tradeoff_points
 
 AFTER = 1.0
 """Seconds until the thread begins, so that the page that loaded the files comes first."""
 
 MODULES = (
-    "compare.chart",
-    "compare.tables",
-    "data.charts",
-    "judges.charts",
-    "problem.picture",
-    "problem.votes",
-    "entry.savings",
-    "problem.consensus",
-    "problem.signals",
     "tradeoff.chart",
+    "views.compare.chart",
+    "views.compare.tables",
+    "views.data.charts",
+    "views.judges.charts",
+    "views.problem.picture",
+    "views.problem.votes",
+    "views.entry.savings",
+    "views.problem.consensus",
+    "views.problem.signals",
 )
 """Modules that pages import when first opened; with Altair, importing them takes 0.5 s."""
+
+MANY = 1000
+"""Most entries for which the trade-off is averaged ahead: it reads the answers of all of them."""
 
 _ONE = Lock()
 
@@ -40,11 +43,13 @@ def begin(library: Library) -> None:
 def warm(library: Library) -> None:
     """Import the drawing modules, and compute the ranks and averages that pages show first."""
     with _ONE:
-        for name in ("altair", "pandas", *(f"leaderboard_app.views.{each}" for each in MODULES)):
+        for name in ("altair", "pandas", *(f"leaderboard_app.{each}" for each in MODULES)):
             import_module(name)
         for synthetic in (False, True):
-            tradeoff_points.measure_first(library, synthetic=synthetic)
-            standings.places(library, synthetic)
+            for group in standings.groups(library, synthetic):
+                standings.standings(library, group)
+            if len(library.entries) <= MANY:
+                tradeoff_points.measure_first(library, synthetic=synthetic)
         spare_collector()
 
 

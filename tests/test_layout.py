@@ -28,7 +28,8 @@ ORDER = {
     """.split(),  # noqa: SIM905
     "deepprune_sim": ["cli", "__main__"],
     "leaderboard_app": [
-        *("library", "shown", "views", "export", "interchange", "warming", "app", "server", "cli"),
+        *("library", "shown", "tradeoff", "views", "export", "interchange"),
+        *("warming", "app", "server", "cli"),
     ],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""

@@ -38,7 +38,7 @@ Told = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class Content:
-    """Board of an export, with all that its pages show.
+    """A board as an export shows it.
 
     `figures` has an entry's results on each problem, by its id and `Result.column`.
     """

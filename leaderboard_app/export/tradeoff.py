@@ -14,9 +14,10 @@ from leaderboard_app.export.names import file_names, relative
 from leaderboard_app.export.pages import Page, Writer, data_block
 from leaderboard_app.library.standings import Group
 from leaderboard_app.shown.charts import unchecked
-from leaderboard_app.views.tradeoff import chart, curves, tradeoff, words
-from leaderboard_app.views.tradeoff.points import measure
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff import chart, curves, words
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.points import measure
+from leaderboard_app.tradeoff.view import View
 
 COST = "tokens"
 """Cost axis of the pictures."""

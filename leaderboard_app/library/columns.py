@@ -29,10 +29,23 @@ class MetricsOf(Mapping[str, Metric]):
         self._numbers = numbers
 
     def __getitem__(self, name: str) -> Metric:
-        value, low, high = self._numbers[_PLACES[name]].tolist()
-        if value != value:
+        found = self.get(name)
+        if found is None:
             raise KeyError(name)
-        return Metric(value, None if low != low else low, None if high != high else high)
+        return found
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a metric, or else the default."""
+        place = _PLACES.get(name)
+        if place is None:
+            return default
+        numbers: list[float] = self._numbers[place].tolist()
+        value, low, high = (None if each != each else each for each in numbers)
+        return default if value is None else Metric(value, low, high)
+
+    def __contains__(self, name: object) -> bool:
+        place = _PLACES.get(name)  # type: ignore[call-overload]
+        return place is not None and self._numbers[place, 0] == self._numbers[place, 0]
 
     def __iter__(self) -> Iterator[str]:
         there = self._numbers[:, 0] == self._numbers[:, 0]

@@ -216,6 +216,7 @@ class Library:
     """All that the leaderboard shows; `state` changes whenever a file it was made from does.
 
     `once` caches slow results computed from it; `board` is what its keeper says about it.
+    One that is `hasty` has no ranks.
     """
 
     folders: Folders
@@ -229,6 +230,7 @@ class Library:
     by_id: Mapping[str, Entry] = field(default_factory=dict)
     once: Once = field(default_factory=Once, repr=False, compare=False)
     board: Board = field(default_factory=Board)
+    hasty: bool = False
 
     def rows(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a DuckDB query over the catalogue's views; thread-safe."""
@@ -278,7 +280,18 @@ class Library:
     def notes(self) -> Mapping[str, Sequence[str]]:
         """Return notes for the keeper on submissions that repeat or imitate others, by id."""
         folder = self.folders.submissions
-        return self.once("notes", lambda: in_folder(folder) if folder.is_dir() else {})
+
+        def read() -> Mapping[str, Sequence[str]]:
+            below = sorted(each for each in folder.iterdir() if each.is_dir())
+            files = [(each.name, stamp(each)) for each in below]
+            published = [each.method for each in self.published]
+            found = self.kept(
+                "notes", [files, published], lambda: json.dumps(in_folder(folder)).encode()
+            )
+            notes: dict[str, list[str]] = json.loads(found)
+            return notes
+
+        return self.once("notes", lambda: read() if folder.is_dir() else {})
 
     def nearest(self, name: str) -> list[str]:
         """Return at most three entry ids similar to `name`, the nearest first."""

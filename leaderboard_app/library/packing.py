@@ -62,11 +62,14 @@ def packed_metrics(metrics: Mapping[str, Sequence[Metric]]) -> bytes:
 def unpacked_metrics(content: bytes) -> dict[str, list[Metric]]:
     """Return the metrics that `packed_metrics` has written."""
     found = json.loads(content)
-    return {name: [Metric(*map(_or_none, each)) for each in rows] for name, rows in found.items()}
+    return {
+        name: [Metric(value, _or_none(low), _or_none(high)) for value, low, high in rows]
+        for name, rows in found.items()
+    }
 
 
 def _or_none(number: float) -> float | None:
-    return None if number != number else number
+    return None if np.isnan(number) else number
 
 
 def _text(value: object) -> np.ndarray[tuple[()], np.dtype[np.str_]]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from threading import Event, Thread
 
 from leaderboard_app.library.library import DERIVED, LOCAL, SUPERSEDED, Entry, Library, Result
+from leaderboard_app.library.memo import Once
 from leaderboard_app.library.packing import (
     packed,
     packed_metrics,
@@ -180,6 +182,39 @@ def contenders(
     return found
 
 
+MANY = 1000
+"""Most entries whose ranks a reader waits for."""
+
+PATIENCE = 1.0
+"""Seconds that a reader waits for those of more entries."""
+
+
+class _Ranking:
+    """Ranks of all groups, which a thread computes; `meanwhile` is the library without ranks."""
+
+    def __init__(self, library: Library, synthetic: bool) -> None:
+        self.done = Event()
+        self.meanwhile = replace(
+            library, state=hash((library.state, synthetic)), once=Once(), hasty=True
+        )
+        Thread(target=self._run, args=[library, synthetic], daemon=True).start()
+
+    def _run(self, library: Library, synthetic: bool) -> None:
+        try:
+            for group in groups(library, synthetic):
+                standings(library, group)
+        finally:  # a fault is raised again where the page asks
+            self.done.set()
+
+
+def in_time(library: Library, synthetic: bool) -> Library:
+    """Return the library, or for the time being one without ranks if these take long to compute."""
+    if len(library.entries) <= MANY:
+        return library
+    ranking = library.once(("ranking", synthetic), lambda: _Ranking(library, synthetic))
+    return library if ranking.done.wait(PATIENCE) else ranking.meanwhile
+
+
 def places(
     library: Library, synthetic: bool, columns: tuple[str, ...] | None = None
 ) -> Mapping[str, Place]:
@@ -187,6 +222,10 @@ def places(
 
     Computed once, and kept: it takes seconds for many entries.
     """
+    if library.hasty:
+        return {
+            entry.id: Place() for entry in folded(library)[0] if _own(entry, synthetic, columns)
+        }
 
     def ranked() -> bytes:
         found = rank(contenders(library, synthetic, columns))

@@ -26,6 +26,21 @@ from leaderboard_app.shown.palette import badge_help
 from leaderboard_app.shown.submitting import Places
 from leaderboard_app.shown.table import Order, Table
 
+TITLE = """export default function({ data }) {
+  const keep = () => {
+    if (window.dpsTitle && document.title !== window.dpsTitle) document.title = window.dpsTitle;
+  };
+  window.dpsTitle = data.title;
+  keep();
+  if (!window.dpsTitleKept) {
+    window.dpsTitleKept = new MutationObserver(keep);
+    const all = { childList: true, subtree: true, characterData: true };
+    window.dpsTitleKept.observe(document.head, all);
+  }
+  return () => { window.dpsTitle = ''; };
+}"""
+"""Names the page in the browser's tab, which Streamlit names after the app in each run."""
+
 GO = """export default function({ data }) {
   history.pushState({}, '', new URL(data.to, location.href));
   window.dispatchEvent(new PopStateEvent('popstate'));
@@ -114,7 +129,10 @@ def show_page(title: str | None, page: Callable[[Library], None]) -> None:
 def show_title(found: Library, title: str) -> None:
     """Show the heading of a page, and name it so in the browser's tab and history."""
     st.title(plain(title), anchor=False)
-    st.set_page_config(page_title=f"{title} · {found.board.title}")
+    # `st.set_page_config` in a page makes bound widgets lose their place in the link.
+    with st.container(key="page-title"):
+        name = {"title": f"{title} · {found.board.title}"}
+        st.components.v2.component("deepprune_sim_title", js=TITLE)(key="title", data=name)
 
 
 def parameter(name: str) -> str | None:

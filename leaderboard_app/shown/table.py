@@ -21,6 +21,9 @@ from simulator.statistics import Estimate
 NOTHING = "–"
 """Text of a cell without a value; its note is the reason."""
 
+PDFLATEX = {*map(chr, range(0x20, 0x7F)), *map(chr, range(0xA1, 0x180)), *"–—‘’“”„•…‰€™←→↑↓"}
+"""Characters that pdfLaTeX sets as they are."""
+
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of texts that a spreadsheet would take for formulas."""
 
@@ -297,7 +300,8 @@ def _data(
         text = linked
     elif cell.note:
         name = popovers.setdefault(cell.note, _name_of(table.caption, cell.note))
-        text = f'<button type="button" class="dps-why" popovertarget="{name}"{hint}>{text}</button>'
+        kind = "dps-why" if cell.text else "dps-why dps-empty"
+        text = f'<button type="button" class="{kind}" popovertarget="{name}"{hint}>{text}</button>'
     if cell.mark:
         text += f"<sup>{escape(cell.mark)}</sup>"
     if cell.below:
@@ -421,7 +425,7 @@ def _escape_markdown(text: str) -> str:
 
 
 def as_latex(table: Table) -> str:
-    """Return a `tabular` for booktabs."""
+    """Return a `tabular` for booktabs, with what it needs as comments."""
     table = without_csv_only(table)
     shape = "".join("r" if column.numeric else "l" for column in table.columns)
     lines = [f"\\begin{{tabular}}{{{shape}}}", "\\toprule"]
@@ -432,7 +436,11 @@ def as_latex(table: Table) -> str:
     lines += [" & ".join(heads) + " \\\\", "\\midrule"]
     lines += [" & ".join(_latex(cell) for cell in row) + " \\\\" for row in table.rows]
     lines += ["\\bottomrule", "\\end{tabular}"]
-    return "\n".join([*lines, *(f"% {' '.join(note.split())}" for note in table.notes)]) + "\n"
+    lines += [f"% {' '.join(note.split())}" for note in table.notes]
+    needs = [r"% needs \usepackage{booktabs}"]
+    if lacking := sorted({each for line in lines if line[0] != "%" for each in line} - PDFLATEX):
+        needs.append(f"% and LuaLaTeX or XeLaTeX, with a font that has {' '.join(lacking)}")
+    return "\n".join([*needs, *lines]) + "\n"
 
 
 def _latex(cell: Cell) -> str:

@@ -15,8 +15,6 @@ from pathlib import Path
 from simulator.loading import LoadedPolicy, is_builtin, load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving
-from simulator.runs.making import make_run
-from simulator.runs.spec import RunSpec
 from simulator.submissions.examples import BUDGET, METHODS, REPEATS, Submitted
 from simulator.submissions.packing import slug_of
 
@@ -45,6 +43,9 @@ def derive_rows(cache: Path, pool: Pool, progress: Progress = lambda what, done:
     UserError
         The disk cannot be written.
     """
+    from simulator.runs.making import make_run  # slow to import, and boards only read
+    from simulator.runs.spec import RunSpec
+
     made, left_out = [], []
     for number, each in enumerate(METHODS):
         name = each.name or each.policy

@@ -197,12 +197,13 @@ def submissions_rows(
 def _read_submission(pools: Pools, folder: Path, _: Stamp) -> Sequence[Row] | Broken:
     """Read the rows of one submission; its files are untrusted, an invalid one is not used."""
     files = read_files(folder)
-    named: Row = {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
+    named: Row = {}
+    named |= {"submission": folder.name, "path": str(folder), "badge": badge_of(files)}
     named["verified_at"] = verified_at(files)
     metadata, _ = read_metadata(files.content.get("submission.toml", b""))
     if metadata is not None:
         named |= {key: value for key, value in asdict(metadata).items() if key in _SAID}
-        named |= {"date": metadata.date.isoformat(), "authors": list(metadata.authors)}
+        named["date"], named["authors"] = metadata.date.isoformat(), list(metadata.authors)
     try:
         if not (folder / RUN_FILE).is_file():
             return [named]

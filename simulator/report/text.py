@@ -420,6 +420,13 @@ def escape_markdown(text: str) -> str:
     return "".join(f"\\{c}" if c in r"\`*_{}[]<>#|~$" else c for c in _one_line(text))
 
 
+SMALL_GREEK = "αβγδεζηθικλμνξπρστυφχψω"
+NAMES_OF_GREEK = """
+    alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau
+    upsilon varphi chi psi omega
+""".split()  # noqa: SIM905  (a list a line would be long)
+NAMES_OF_CAPITALS = "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split()  # noqa: SIM905
+
 LATEX = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -430,11 +437,21 @@ LATEX = {
     "|": r"\textbar{}",
     "†": r"\textsuperscript{\dag}",
     "‡": r"\textsuperscript{\ddag}",
-    "⁶": r"\textsuperscript{6}",
-    "⁸": r"\textsuperscript{8}",
-    "τ": r"$\tau$",
-    "Δ": r"$\Delta$",
+    **{each: rf"\textsuperscript{{{unicodedata.digit(each)}}}" for each in "⁰¹²³⁴⁵⁶⁷⁸⁹"},
+    **{each: rf"\textsubscript{{{unicodedata.digit(each)}}}" for each in "₀₁₂₃₄₅₆₇₈₉"},
+    **{each: rf"$\{name}$" for each, name in zip(SMALL_GREEK, NAMES_OF_GREEK, strict=True)},
+    **{each: rf"$\{name}$" for each, name in zip("ΓΔΘΛΞΠΣΥΦΨΩ", NAMES_OF_CAPITALS, strict=True)},
     "−": "$-$",
+    "⁻": r"\textsuperscript{$-$}",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "≠": r"$\ne$",
+    "∞": r"$\infty$",
+    "∑": r"$\sum$",
+    "√": r"$\surd$",
+    "∈": r"$\in$",
+    "⇒": r"$\Rightarrow$",
+    "′": "$'$",
     "§": r"\S{}",
     "×": r"$\times$",
     "≈": r"$\approx$",

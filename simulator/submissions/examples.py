@@ -19,8 +19,6 @@ from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.pools.shipped import copy_shipped, shipped_pools
 from simulator.replay.serving import Serving
-from simulator.runs.making import make_run
-from simulator.runs.spec import RunSpec
 from simulator.submissions.packing import pack, slug_of, write_folder
 
 DATE = date(2026, 11, 30)
@@ -78,6 +76,9 @@ def make_builtin(
     UserError
         The disk cannot be written.
     """
+    from simulator.runs.making import make_run  # slow to import, and boards only read
+    from simulator.runs.spec import RunSpec
+
     pool = first_pool(cache)
     folders = []
     for each in METHODS:

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,12 @@ def _identity(recorded: Mapping[str, Any], traces: object) -> tuple[str | None, 
         except UserError:
             builtin = None
     parameters = json.dumps(recorded.get("parameters"), sort_keys=True)
-    plain = f"{_plain(source, recorded.get('class'))}\0{parameters}\0{traces!r}"
+    plain = f"{_plain(source, str(recorded.get('class')))}\0{parameters}\0{traces!r}"
     return hashlib.sha256(plain.encode("utf-8", "replace")).hexdigest(), builtin
 
 
-def _plain(source: str, class_name: object) -> str:
+@lru_cache(maxsize=1024)
+def _plain(source: str, class_name: str) -> str:
     """Return a source without comments, layout, docstrings and the policy's class name."""
     try:
         tree = ast.parse(source)
@@ -119,11 +121,20 @@ def duplicates(entries: Sequence[Named], published: Iterable[str] = ()) -> dict[
     """
     notes: dict[str, list[str]] = {}
     alike = {entry.id: keys(entry.method) for entry in entries}
+    same_policy: dict[str, list[int]] = {}
+    same_key: dict[str, list[int]] = {}
+    for number, entry in enumerate(entries):
+        if entry.policy is not None:
+            same_policy.setdefault(entry.policy, []).append(number)
+        for key in alike[entry.id]:
+            same_key.setdefault(key, []).append(number)
     known = {name: keys(_PLACEHOLDER.sub("", name)) for name in METHODS}
     written = {name: keys(name) for name in sorted(set(published))}
     for entry in entries:
         said = notes.setdefault(entry.id, [])
-        for other in entries:
+        near = {*same_policy.get(entry.policy or "", ())}
+        near.update(number for key in alike[entry.id] for number in same_key[key])
+        for other in (entries[number] for number in sorted(near)):
             if other is entry or entry.id == other.supersedes or other.id == entry.supersedes:
                 continue
             if entry.policy is not None and entry.policy == other.policy:

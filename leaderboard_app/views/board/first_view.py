@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from leaderboard_app.library.library import DERIVED, Library
-from leaderboard_app.library.standings import RANKED, Group, Standing, standings
+from leaderboard_app.library.standings import RANKED, Group, standings
 from leaderboard_app.shown.glossary import FIGURES
 
 
@@ -88,8 +86,3 @@ HOW_TO_SUBMIT = (
     "Score a policy with `deepprune-sim run policy.py`, pack it with `deepprune-sim submit`, and "
     "open a pull request with the folder: a verifier reruns it."
 )
-
-
-def order_of_parts(rows: Sequence[Standing]) -> list[str]:
-    """Return the parts that rows belong to, in order."""
-    return list(dict.fromkeys(row.part for row in rows))

@@ -12,11 +12,15 @@ from streamlit.delta_generator import DeltaGenerator
 from leaderboard_app.library import citation
 from leaderboard_app.library.library import Library
 from leaderboard_app.library.selection import KEY_NEEDS, Selection, kinds
-from leaderboard_app.library.standings import PARTS, Group, groups, standings
+from leaderboard_app.library.standings import PARTS, Group, groups, in_time, standings
 from leaderboard_app.shown import chips, screen
 from leaderboard_app.shown.group_choice import choose_group
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import BADGES
+from leaderboard_app.tradeoff import chart as tradeoff_chart
+from leaderboard_app.tradeoff import points as tradeoff_points
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.labels import HEIGHT as LOWEST
 from leaderboard_app.views.board import first_view, published
 from leaderboard_app.views.board.costing import (
     DOLLARS,
@@ -27,10 +31,6 @@ from leaderboard_app.views.board.costing import (
     unpriced,
 )
 from leaderboard_app.views.board.standing_table import HEADINGS, Part, hideable, parts
-from leaderboard_app.views.tradeoff import chart as tradeoff_chart
-from leaderboard_app.views.tradeoff import points as tradeoff_points
-from leaderboard_app.views.tradeoff import tradeoff
-from leaderboard_app.views.tradeoff.labels import HEIGHT as LOWEST
 from simulator.report.prices import Price
 
 ROWS = 50  # shown at first: hundreds of rows take a browser half a second
@@ -55,6 +55,14 @@ def page(library: Library) -> None:
         )
         return
     synthetic = screen.parameter("data") == SYNTHETIC or False not in there
+    library = in_time(library, synthetic)
+    if library.hasty:
+        count = len(library.entries)
+        st.info(
+            f"The ranks of {count:,} entries are being computed, once; rows have none until then. "
+            "Reload the page in a while.",
+            icon=":material/hourglass_top:",
+        )
     found = groups(library, synthetic)
     if found:
         group = choose_group(found)
@@ -112,7 +120,7 @@ def _picture(library: Library, group: Group) -> None:
     if not view.points:
         return
     screen.show_chart(
-        lambda: tradeoff_chart.draw(view, log=True).properties(height=LOWEST),
+        lambda: tradeoff_chart.draw(view, log=True, height=LOWEST),
         of=(library.state, group.columns, "hero"),
         name="tradeoff",
         alt=tradeoff.sentence(view),

@@ -1,1 +1,1 @@
-"""The page tradeoff: `page` renders, the other modules build what it shows."""
+"""The page Trade-off; `leaderboard_app.tradeoff` builds what it shows."""

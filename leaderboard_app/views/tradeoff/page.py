@@ -16,11 +16,12 @@ from leaderboard_app.shown.group_choice import choose_group
 from leaderboard_app.shown.navigation import PAGES, link
 from leaderboard_app.shown.palette import badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.tradeoff import chart as tradeoff_chart
-from leaderboard_app.views.tradeoff import curves, tradeoff, words
-from leaderboard_app.views.tradeoff import points as tradeoff_points
-from leaderboard_app.views.tradeoff.points import COSTS, NAMES, Measured
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff import chart as tradeoff_chart
+from leaderboard_app.tradeoff import curves, words
+from leaderboard_app.tradeoff import points as tradeoff_points
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.points import COSTS, NAMES, Measured
+from leaderboard_app.tradeoff.view import View
 
 
 def page() -> None:

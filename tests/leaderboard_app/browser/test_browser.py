@@ -143,7 +143,7 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     box.send_keys("2", Keys.ENTER)
     seen.wait_for("h2", "Trace 2")
     wait_for_link(seen, trace="2")
-    assert "w0 w1 w2" in seen.driver.page_source
+    seen.wait_until(lambda: "w0 w1 w2" in seen.driver.page_source, "the trace's text")
     assert not seen.faults()
     seen.picture(tmp_path / "trace.png")
     assert (tmp_path / "trace.png").stat().st_size > 20_000
@@ -172,7 +172,8 @@ def test_in_two_clicks_from_the_board_to_why_a_method_saved_tokens(
     seen.wait_for("h1", "Checked asc")
     caption = seen.wait_for("p", "saved the most tokens come first")
     problem = seen.wait_for("table.dps a", "p")
-    assert seen.driver.title == "Checked asc (threshold=0.9) · deepprune-sim leaderboard"
+    whole = "Checked asc (threshold=0.9) · deepprune-sim leaderboard"
+    seen.wait_until(lambda: seen.driver.title == whole, "a title")
     assert caption.location["y"] < problem.location["y"]
     name = problem.text
     seen.click(problem)

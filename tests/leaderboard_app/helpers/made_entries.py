@@ -95,6 +95,8 @@ class MadeLibrary:
         self.by_id = {entry.id: entry for entry in entries}
         self.published = tuple(published)
         self.once = Once()
+        self.hasty = False
+        self.state = 0
         self.folders = Folders(Path("none"), Path("none"), Path("none"))
         self._sums = sums or {}
 

@@ -11,6 +11,12 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pylatexenc.latexwalker import (
+    LatexEnvironmentNode,
+    LatexMacroNode,
+    LatexSpecialsNode,
+    LatexWalker,
+)
 
 from leaderboard_app.shown.table import (
     Cell,
@@ -220,6 +226,7 @@ def test_markdown_keeps_emphasis_and_links_and_escapes_markup() -> None:
 
 def test_latex_is_a_tabular_with_groups_over_their_columns() -> None:
     assert as_latex(TABLE).splitlines() == [
+        "% needs \\usepackage{booktabs}",
         "\\begin{tabular}{lrrl}",
         "\\toprule",
         "\\multicolumn{1}{c}{} & \\multicolumn{2}{c}{A} & \\multicolumn{1}{c}{B} \\\\",
@@ -232,6 +239,46 @@ def test_latex_is_a_tabular_with_groups_over_their_columns() -> None:
         "\\end{tabular}",
         "% † from the paper",
     ]
+
+
+def cells_of_rows(tabular: str) -> list[int]:
+    """Columns that each row of a tabular spans, as a parser of LaTeX reads it."""
+    nodes, _, _ = LatexWalker(tabular, tolerant_parsing=False).get_latex_nodes()
+    (body,) = [each for each in nodes if isinstance(each, LatexEnvironmentNode)]
+    assert body.environmentname == "tabular"
+    rows, spans = [], 1
+    for place, node in enumerate(body.nodelist):
+        if isinstance(node, LatexSpecialsNode) and node.specials_chars == "&":
+            spans += 1
+        elif isinstance(node, LatexMacroNode) and node.macroname == "multicolumn":
+            spans += int(body.nodelist[place + 1].latex_verbatim().strip("{}")) - 1
+        elif isinstance(node, LatexMacroNode) and node.macroname == "\\":
+            rows.append(spans)
+            spans = 1
+    return rows
+
+
+def test_latex_is_read_by_a_parser_with_as_many_cells_a_row_as_columns() -> None:
+    assert cells_of_rows(as_latex(TABLE)) == [4] * 5
+
+
+@given(st.lists(st.text(), min_size=2, max_size=2), st.text())
+def test_whatever_a_text_contains_latex_keeps_its_rows_and_cells(
+    texts: list[str], note: str
+) -> None:
+    columns = (Column("a", texts[0] or "a", texts[1]), Column("b", texts[1] or "b"))
+    cells = tuple(Cell(each, below=each, mark=each, bold=True, underlined=True) for each in texts)
+    tabular = as_latex(Table("t", columns, (cells, cells), (note,)))
+    assert cells_of_rows(tabular) == [2] * (4 if texts[1] else 3)
+
+
+def test_symbols_are_set_by_pdflatex_and_other_letters_are_named() -> None:
+    symbols = Table("t", TABLE.columns[:1], ((Cell("≈ β τ 10⁸ x₂ – · † ‡ § × ≤ ∑ Δ é"),),))
+    tabular = as_latex(symbols)
+    assert "$\\approx$ $\\beta$ $\\tau$ 10\\textsuperscript{8} x\\textsubscript{2} – ·" in tabular
+    assert "LuaLaTeX" not in tabular
+    foreign = as_latex(Table("t", TABLE.columns[:1], ((Cell("方法"),),)))
+    assert "% and LuaLaTeX or XeLaTeX, with a font that has 方 法" in foreign.splitlines()
 
 
 def test_addresses_in_notes_are_links_and_all_else_is_text() -> None:

@@ -363,12 +363,16 @@ def _costs(library: Library, entries: Sequence[Entry], cost: str) -> Mapping[tup
                 with suppress(duckdb.Error):
                     rows += library.rows(query, [[file]])
     spent: dict[tuple[str, str], list[float]] = {}
+    ratios: dict[tuple[str, str], float] = {}
     for row in rows:
         entry = files[row["filename"]]
         if cost == "clock":
             value = row["clock"]
         else:
-            value = row["tokens"] + _judge_ratio(entry, row["pool"]) * row["judge_tokens"]
+            here = (entry.id, row["pool"])
+            if here not in ratios:
+                ratios[here] = _judge_ratio(entry, row["pool"])
+            value = row["tokens"] + ratios[here] * row["judge_tokens"]
         spent.setdefault((entry.id, row["pool"]), []).append(value)
     return {
         key: np.rint(np.array(values, dtype=np.float64) * PARTS).astype(np.int64)

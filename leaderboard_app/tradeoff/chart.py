@@ -23,10 +23,10 @@ import pandas as pd
 
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.palette import NONE, TEXT
-from leaderboard_app.views.tradeoff import words
-from leaderboard_app.views.tradeoff.frame import Frame, frame
-from leaderboard_app.views.tradeoff.labels import at, labels
-from leaderboard_app.views.tradeoff.marks import (
+from leaderboard_app.tradeoff import words
+from leaderboard_app.tradeoff.frame import Frame, frame
+from leaderboard_app.tradeoff.labels import at, labels
+from leaderboard_app.tradeoff.marks import (
     BASELINE,
     BOUND,
     COMPARED,
@@ -39,7 +39,7 @@ from leaderboard_app.views.tradeoff.marks import (
     marks,
     steps,
 )
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff.view import View
 from simulator.report.plotting.placing import Axis, log_ticks
 
 WIDTH, HEIGHT = 1000, 520
@@ -168,7 +168,12 @@ def _axes(view: View, area: Frame) -> tuple[Any, Any]:
     x = alt.X(
         "x:Q",
         scale=_scale(area.x),
-        axis=alt.Axis(title=view.measured.cost_name, format="~s", labelOverlap=True, **ticks),
+        axis=alt.Axis(
+            title=view.measured.cost_name,
+            labelExpr="datum.value ? format(datum.value, '~s') : '0'",
+            labelOverlap=True,
+            **ticks,
+        ),
     )
     y = alt.Y(
         "y:Q",

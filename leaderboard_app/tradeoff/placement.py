@@ -125,12 +125,13 @@ class _Board:
     """Labels that have a place.
 
     `places` has the places of every label by its number, the best first, `there` the numbers of
-    those that have a place, and `held` their places in this order.
+    those that have a place, `held` their places in this order, and `rank` how good these are.
     """
 
     def __init__(self, places: Sequence[Floats]) -> None:
         self.places = [*places]
         self.there: list[int] = []
+        self.rank: list[int] = []
         self.held = np.empty((9, 0))
 
     def add(self, index: int, *, crossing: bool = False) -> bool:
@@ -139,51 +140,101 @@ class _Board:
         With `crossing`, lines to labels may cross.
         """
         places = self.places[index]
+        others = self.held.T.tolist()
+        for rank, place in enumerate(places[:, :FIRST].T.tolist() if not crossing else ()):
+            if all(_apart(place, other) for other in others):
+                self._hold(index, rank)
+                return True
         conflicts = _conflicts(places, self.held, crossing)
-        count = conflicts.sum(axis=1)
-        free = np.flatnonzero(count == 0)
+        free = np.flatnonzero(~conflicts.any(axis=1))
         if len(free):
-            self._hold(index, places[:, free[0]])
+            self._hold(index, int(free[0]))
             return True
-        single = np.flatnonzero(count == 1)
+        single = np.flatnonzero(conflicts.sum(axis=1) == 1)
         blocking = np.nonzero(conflicts[single])[1]
-        for other in dict.fromkeys(blocking.tolist()):
-            wanted = places[:, single[blocking == other]]
+        for other in [*dict.fromkeys(blocking.tolist())][:BLOCKING]:
+            wanted = single[blocking == other]
             rest = np.delete(self.held, other, axis=1)
             moves = self.places[self.there[other]]
-            moves = moves[:, ~_conflicts(moves, rest, crossing).any(axis=1)]
-            fitting = np.flatnonzero((~_conflicts(wanted, moves, crossing)).any(axis=1))
-            if len(fitting):
-                place = wanted[:, fitting[0] : fitting[0] + 1]
-                move = (~_conflicts(place, moves, crossing)[0]).argmax()
-                self.held[:, other] = moves[:, move]
-                self._hold(index, place[:, 0])
+            movable = np.flatnonzero(~_conflicts(moves, rest, crossing).any(axis=1))
+            fits = ~_conflicts(places[:, wanted], moves[:, movable], crossing)
+            if fits.any():
+                best = int(fits.any(axis=1).argmax())
+                self._move(other, int(movable[fits[best].argmax()]))
+                self._hold(index, int(wanted[best]))
                 return True
         return False
 
     def improve(self) -> None:
-        """Move each label to its best place that is free."""
+        """Move each label to a better place that has become free."""
         for number, index in enumerate(self.there):
-            others = np.delete(self.held, number, axis=1)
-            places = self.places[index]
-            free = np.flatnonzero(~_conflicts(places, others, False).any(axis=1))
-            if len(free):
-                self.held[:, number] = places[:, free[0]]
+            better = self.places[index][:, : min(self.rank[number], FIRST)].T.tolist()
+            others = np.delete(self.held, number, axis=1).T.tolist() if better else []
+            for rank, place in enumerate(better):
+                if all(_apart(place, other) for other in others):
+                    self._move(number, rank)
+                    break
 
-    def _hold(self, index: int, place: Floats) -> None:
+    def _hold(self, index: int, rank: int) -> None:
         self.there.append(index)
-        self.held = np.column_stack([self.held, place])
+        self.rank.append(rank)
+        self.held = np.column_stack([self.held, self.places[index][:, rank]])
+
+    def _move(self, number: int, rank: int) -> None:
+        self.rank[number] = rank
+        self.held[:, number] = self.places[self.there[number]][:, rank]
+
+
+def _apart(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Check that two places do not conflict: what `_conflicts` finds, faster for few."""
+    left, top, right, bottom, x, y, _, _, leads = one
+    left2, top2, right2, bottom2, x2, y2, _, _, leads2 = other
+    if left < right2 and left2 < right and top < bottom2 and top2 < bottom:
+        return False
+    if not leads and not leads2:
+        return True
+    if min(left, x) > max(right2, x2) or min(left2, x2) > max(right, x):
+        return True
+    if min(top, y) > max(bottom2, y2) or min(top2, y2) > max(bottom, y):
+        return True
+    if (leads and _passes(one, other)) or (leads2 and _passes(other, one)):
+        return False
+    return not (leads and leads2 and _divides(one, other) and _divides(other, one))
+
+
+def _passes(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Check that a place's line meets another's box."""
+    enter, leave = 0.0, 1.0
+    for axis in (0, 1):
+        start, along = one[4 + axis], (one[6 + axis] - one[4 + axis]) or 1e-9
+        first, second = (other[axis] - start) / along, (other[axis + 2] - start) / along
+        enter, leave = max(enter, min(first, second)), min(leave, max(first, second))
+    return enter <= leave
+
+
+def _divides(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Check that the ends of another place's line are on both sides of a place's line."""
+    x, y, across, down = one[4], one[5], one[6] - one[4], one[7] - one[5]
+    first = across * (other[5] - y) - down * (other[4] - x)
+    return first * (across * (other[7] - y) - down * (other[6] - x)) < 0
 
 
 def _conflicts(places: Floats, held: Floats, crossing: bool) -> Bools:
     """Return True for each place and each held one whose boxes or lines meet."""
     found = _overlap(places[:4], held[:4])
-    found |= _meet(held[4:8], places[:4]).T & (held[8] > 0)
-    found |= _meet(places[4:8], held[:4]) & (places[8] > 0)[:, None]
+    leads, led = np.flatnonzero(places[8]), np.flatnonzero(held[8])
+    found[:, led] |= _meet(held[4:8, led], places[:4]).T
+    found[leads] |= _meet(places[4:8, leads], held[:4])
     if not crossing:
-        found |= _cross(places[4:8], held[4:8]) & (places[8] > 0)[:, None] & (held[8] > 0)
+        found[np.ix_(leads, led)] |= _cross(places[4:8, leads], held[4:8, led])
     return found
 
+
+FIRST, MOST = 12, 60
+"""Numbers of places of a label that are tried first, and in all."""
+
+BLOCKING = 3
+"""Maximum number of labels in the way of another that may move."""
 
 RADII = (
     (9.0, 8),
@@ -244,7 +295,9 @@ class _Surroundings:
         order = np.lexsort((radius[place] + harm, owner))
         columns = np.concatenate([boxes, lines, leads[None]])[:, order]
         ends = np.searchsorted(owner[order], np.arange(len(labels) + 1))
-        return [columns[:, start:end] for start, end in pairwise(ends.tolist())]
+        return [
+            columns[:, start : min(start + MOST, end)] for start, end in pairwise(ends.tolist())
+        ]
 
     def _lines(self, at: Floats, boxes: Floats) -> tuple[Floats, Bools, Floats]:
         """Return the lines to the boxes of points, whether each is needed, and its harm as a cost.

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboard_app.views.tradeoff.placement import (
+from leaderboard_app.tradeoff import placement
+from leaderboard_app.tradeoff.placement import (
     CLOSE,
     DOT,
     FONT_SIZE,
@@ -147,6 +149,24 @@ def test_a_label_moves_to_make_room_for_another() -> None:
     points = [(100.0, 200.0), (105.0, 172.0), (105.0, 228.0), (180.0, 200.0)]
     placed = place(wanted(points, "asc, N=16"), (WIDTH, HEIGHT), obstacles=walls)
     assert all(placed)
+
+
+COORDINATES = st.integers(0, 60).map(float)
+
+
+@st.composite
+def columns(draw: st.DrawFn) -> list[float]:
+    """Draw a place: a box, a line to it and 1 if the line is drawn."""
+    left, top, x, y = (draw(COORDINATES) for _ in range(4))
+    box = (left, top, left + draw(st.integers(1, 30)), top + draw(st.integers(1, 9)))
+    end = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
+    return [*box, x, y, *end, float(draw(st.booleans()))]
+
+
+@given(columns(), columns())
+def test_both_ways_to_find_conflicts_agree(one: list[float], other: list[float]) -> None:
+    found = placement._conflicts(np.array([one]).T, np.array([other]).T, False)
+    assert placement._apart(one, other) is not bool(found[0, 0])
 
 
 def test_the_same_points_have_the_same_places() -> None:

@@ -14,19 +14,19 @@ from made_entries import made_entry, made_library, made_result, made_sums
 
 from leaderboard_app.library.library import Library
 from leaderboard_app.shown.table import as_csv
-from leaderboard_app.views.tradeoff import (
+from leaderboard_app.tradeoff import (
     chart as tradeoff_chart,
 )
-from leaderboard_app.views.tradeoff import (
+from leaderboard_app.tradeoff import (
     marks,
-    tradeoff,
     words,
 )
-from leaderboard_app.views.tradeoff import (
+from leaderboard_app.tradeoff import (
     points as tradeoff_points,
 )
-from leaderboard_app.views.tradeoff.frame import frame
-from leaderboard_app.views.tradeoff.points import Measured, Point
+from leaderboard_app.tradeoff import view as tradeoff
+from leaderboard_app.tradeoff.frame import frame
+from leaderboard_app.tradeoff.points import Measured, Point
 from simulator.runs.results import Metric
 from simulator.submissions.published import PublishedFigure, Source
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from leaderboard_app.views.tradeoff.frame import frame
-from leaderboard_app.views.tradeoff.marks import BOUND, marks
-from leaderboard_app.views.tradeoff.points import NAMES, Measured
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff.frame import frame
+from leaderboard_app.tradeoff.marks import BOUND, marks
+from leaderboard_app.tradeoff.points import NAMES, Measured
+from leaderboard_app.tradeoff.view import View
 
 FEW = 6
 """Maximum number of entries that are listed in a sentence."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from leaderboard_app.views.tradeoff.frame import Frame
-from leaderboard_app.views.tradeoff.marks import Data, Mark
-from leaderboard_app.views.tradeoff.placement import PADDING, Placed, Segment, Wanted, place
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff.frame import Frame
+from leaderboard_app.tradeoff.marks import Data, Mark
+from leaderboard_app.tradeoff.placement import PADDING, Placed, Segment, Wanted, place
+from leaderboard_app.tradeoff.view import View
 from simulator.report.labels import shortened
 from simulator.report.plotting.placing import Axis, Point, strokes_of
 
@@ -38,7 +38,7 @@ LAYOUTS = (Layout(240, 16, every=False), Layout(560, 24), Layout(960, 34))
 HEIGHT = 430
 """Height of a picture without its axes, in pixels: places are valid from it on."""
 
-MANY = 50
+MANY = 40
 """Maximum number of labels; of more points, only some have one."""
 
 INSET = (0.02, 0.03)

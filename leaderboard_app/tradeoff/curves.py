@@ -11,11 +11,11 @@ import pandas as pd
 
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.palette import NONE, TEXT
-from leaderboard_app.views.tradeoff.chart import HEIGHT, SHAPES, WIDTH
-from leaderboard_app.views.tradeoff.frame import Frame
-from leaderboard_app.views.tradeoff.labels import LAYOUTS, Label, arrange
-from leaderboard_app.views.tradeoff.marks import BASELINE, BASELINES, Data, looks, marks
-from leaderboard_app.views.tradeoff.tradeoff import View, curves
+from leaderboard_app.tradeoff.chart import HEIGHT, SHAPES, WIDTH
+from leaderboard_app.tradeoff.frame import Frame
+from leaderboard_app.tradeoff.labels import LAYOUTS, Label, arrange
+from leaderboard_app.tradeoff.marks import BASELINE, BASELINES, Data, looks, marks
+from leaderboard_app.tradeoff.view import View, curves
 from simulator.report.plotting.placing import Axis, n_ticks
 from simulator.runs.results import Metric
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from leaderboard_app.shown.glossary import FIGURES, Figure
 from leaderboard_app.shown.palette import badge_text, colours, shapes
-from leaderboard_app.views.tradeoff.frame import Frame
-from leaderboard_app.views.tradeoff.points import Point
-from leaderboard_app.views.tradeoff.tradeoff import (
+from leaderboard_app.tradeoff.frame import Frame
+from leaderboard_app.tradeoff.points import Point
+from leaderboard_app.tradeoff.view import (
     View,
     baseline_key,
     numbers,

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboard_app.views.tradeoff.tradeoff import View
+from leaderboard_app.tradeoff.view import View
 from simulator.report.plotting.placing import Axis, known
 from simulator.runs.results import Metric
 

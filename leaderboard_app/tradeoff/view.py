@@ -1,6 +1,6 @@
 """Accuracy against cost: the entries shown, their Pareto front, a table and a text.
 
-`leaderboard_app.views.tradeoff.chart` draws it.
+`leaderboard_app.tradeoff.chart` draws it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.tradeoff.points import (
+from leaderboard_app.tradeoff.points import (
     COSTS,
     NAMES,
     Baseline,

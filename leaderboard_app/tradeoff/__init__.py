@@ -1,0 +1,1 @@
+"""The picture of accuracy against cost, without Streamlit: for the app and for exports."""
