@@ -33,6 +33,7 @@ class Folder:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[str, str] = {}
+        self._made: set[Path] = set()
 
     def write(self, name: str, content: str | bytes) -> None:
         """Write a file, named relative to the export with `/` between folders."""
@@ -41,7 +42,9 @@ class Folder:
         if name in self.files or folded == MANIFEST:
             raise ValueError(f"{name} is written twice")
         path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.parent not in self._made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._made.add(path.parent)
         path.write_bytes(data)
         self.files[name] = hashlib.sha256(data).hexdigest()
 

@@ -102,6 +102,10 @@ def _part(name: str) -> str:
 def relative(page: str, to: str) -> str:
     """Return the link from a page to a file of the export, both named from its root."""
     path, _, fragment = to.partition("#")
-    start = posixpath.dirname(page) or "."
-    link = quote(posixpath.relpath(path, start)) if path and path != page else ""
+    link = ""
+    if path and path != page:
+        here, there = page.split("/")[:-1], path.split("/")
+        while here and here[0] == there[0]:  # posixpath.relpath is much slower
+            here, there = here[1:], there[1:]
+        link = "../" * len(here) + quote("/".join(there))
     return link + (f"#{quote(fragment)}" if fragment else "") or quote(posixpath.basename(page))
