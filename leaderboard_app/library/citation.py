@@ -28,7 +28,7 @@ from simulator.catalogue.figures import VERIFIED
 from simulator.catalogue.pool_rows import Stamp, stamp
 from simulator.errors import UserError
 from simulator.report.text import escape_latex
-from simulator.runs.format import FILES
+from simulator.runs.format import FILES, RUN_FILE
 from simulator.storage import file_sha256
 from simulator.submissions.files import REQUIRED
 from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
@@ -224,9 +224,12 @@ def _address(link: str) -> str:
 def hashed_files(entry: Entry) -> tuple[str, ...]:
     """Return the names of the files that define an entry, in the order in which they are hashed.
 
-    For a run, its own files; for a submission also its policy and metadata, and the verifier's own
-    replays if the figures are theirs.
+    For a run, its own files; for one that is derived here, those that are the same for everybody;
+    for a submission also its policy and metadata, and the verifier's own replays if the figures are
+    theirs.
     """
+    if entry.badge == DERIVED:
+        return tuple(sorted({*FILES} - {RUN_FILE}))
     if entry.badge in RUNS:
         return tuple(sorted(FILES))
     own = (f"{VERIFIED_FOLDER}/{name}" for name in FILES if entry.basis == VERIFIED)

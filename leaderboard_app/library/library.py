@@ -26,7 +26,7 @@ from leaderboard_app.library.kept_sums import KeptSums, kept_sums
 from leaderboard_app.library.memo import Once
 from simulator.arrow import arrow_array
 from simulator.boards.derived import FOLDER as DERIVED_FOLDER
-from simulator.boards.derived import is_current
+from simulator.boards.derived import SEED, Derivable, derivable
 from simulator.boards.duplicates import in_folder
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
 from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
@@ -34,12 +34,12 @@ from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
-from simulator.loading import load_policy
+from simulator.loading import is_builtin, load_policy
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.pools.probe_cost import GIVEN
 from simulator.runs.format import METRICS
 from simulator.runs.results import Metric, ProblemSums, RunResult
-from simulator.submissions.examples import paper_of
+from simulator.submissions.examples import REPEATS, paper_of
 from simulator.submissions.published import (
     FILE_NAME,
     PACKAGED,
@@ -357,7 +357,7 @@ def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
     entries = []
     for name, table in zip(("submission", "run"), tables, strict=True):
         entries += _entries(table, name, versions, broken)
-    entries += _derived(catalogue.derived, versions, broken)
+    entries += _derived(catalogue.derived, pools, versions, broken)
     entries = _with_labels(superseded(entries))
     own = (folders.submissions / FILE_NAME).is_file()
     try:
@@ -418,20 +418,41 @@ def _entries(
 
 
 def _derived(
-    table: pa.Table, versions: Mapping[str, set[str]], broken: list[Broken]
+    table: pa.Table,
+    pools: Sequence[Row],
+    versions: Mapping[str, set[str]],
+    broken: list[Broken],
 ) -> list[Entry]:
-    """Return the entries derived here whose method is the one of this version."""
-    return [
-        replace(
-            entry,
-            id=DERIVED_RUN + entry.id.removeprefix(RUN),
-            badge=DERIVED,
-            authors=("deepprune-sim",),
-            paper=paper_of(load_policy(entry.policy).policy.source),
+    """Return the entries derived here, as far as this version derives them on the pools here."""
+    by_name = {row["name"]: row for row in pools}
+    found = []
+    for entry in _entries(table, "run", versions, broken):
+        (result, *more) = entry.results.values()
+        row = by_name.get(result.pool)
+        if row is None or row["fingerprint"] != result.fingerprint or more:
+            continue
+        expected = derivable(_open_pool(Path(row["path"]), row["fingerprint"]))
+        if not _as_derived(entry, result, expected.get(entry.id.removeprefix(RUN))):
+            continue
+        paper = paper_of(load_policy(entry.policy).policy.source)
+        name = DERIVED_RUN + entry.id.removeprefix(RUN)
+        found.append(
+            replace(entry, id=name, badge=DERIVED, authors=("deepprune-sim",), paper=paper)
         )
-        for entry in _entries(table, "run", versions, broken)
-        if is_current(entry.policy, entry.policy_sha256)
-    ]
+    return found
+
+
+def _as_derived(entry: Entry, result: Result, expected: Derivable | None) -> bool:
+    """Return True if a run is made as derived ones are, and has their name."""
+    return (
+        expected is not None
+        and is_builtin(entry.policy)
+        and load_policy(entry.policy).sha256 == entry.policy_sha256
+        and json.dumps(entry.parameters, sort_keys=True)
+        == json.dumps(dict(expected.parameters), sort_keys=True)
+        and (entry.seed, entry.repeats, result.budget) == (SEED, REPEATS, expected.budget)
+        and not (result.serving or result.given_cost)
+    )
 
 
 _MEASURED = {f"{name}{end}" for name in METRICS for end in ("", "_low", "_high")}

@@ -8,18 +8,25 @@ for everybody, so that anyone with the pool gets the same rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from simulator.loading import LoadedPolicy, is_builtin, load_policy
+from simulator.errors import UserError
+from simulator.loading import LoadedPolicy, load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving
+from simulator.storage import locked
 from simulator.submissions.examples import BUDGET, METHODS, REPEATS, Submitted
 from simulator.submissions.packing import slug_of
 
 FOLDER = ".derived"
 """Folder, within that of the pools, of the derived runs."""
+
+SEED = 0
+"""Seed of the orders of traces, the same for everybody."""
 
 Progress = Callable[[str, float], None]
 
@@ -47,20 +54,49 @@ def derive_rows(cache: Path, pool: Pool, progress: Progress = lambda what, done:
     from simulator.runs.spec import RunSpec
 
     made, left_out = [], []
-    for number, each in enumerate(METHODS):
-        name = each.name or each.policy
-        progress(f"{pool.name}: {name}", number / len(METHODS))
-        loaded, budget = _loaded(each, pool)
-        if isinstance(loaded, str):
-            left_out.append(f"{name}: {loaded}")
-            continue
-        folder = cache / FOLDER / _name(pool, name, loaded)
-        if folder.exists():
-            continue
-        spec = RunSpec(loaded, [pool], budget, REPEATS, 0, Serving())
-        make_run(spec, folder, command=["deepprune-sim", "leaderboard", "--derive", pool.name])
-        made.append(folder)
+    parent = cache / FOLDER
+    parent.mkdir(exist_ok=True)
+
+    def taken(reason: str) -> UserError:
+        return UserError(f"{parent}: {reason}; wait for the other derivation")
+
+    with locked(parent / slug_of(pool.name), taken, wait=True):
+        for number, each in enumerate(METHODS):
+            name = each.name or each.policy
+            progress(f"{pool.name}: {name}", number / len(METHODS))
+            loaded, budget = _loaded(each, pool)
+            if isinstance(loaded, str):
+                left_out.append(f"{name}: {loaded}")
+                continue
+            folder = parent / _name(pool, name, loaded)
+            if folder.exists():
+                continue
+            interrupted = folder.with_name(f"{folder.name}.partial")
+            if interrupted.exists():  # it takes seconds to make it again
+                shutil.rmtree(interrupted)
+            spec = RunSpec(loaded, [pool], budget, REPEATS, SEED, Serving())
+            make_run(spec, folder, command=["deepprune-sim", "leaderboard", "--derive", pool.name])
+            made.append(folder)
     return Derived(tuple(made), tuple(left_out))
+
+
+@dataclass(frozen=True, slots=True)
+class Derivable:
+    """A run as it is derived: the policy's parameters, and the number of traces of a problem."""
+
+    parameters: Mapping[str, Any]
+    budget: int
+
+
+def derivable(pool: Pool) -> dict[str, Derivable]:
+    """Return the runs that can be derived on a pool, by the names of their folders."""
+    found = {}
+    for each in METHODS:
+        loaded, budget = _loaded(each, pool)
+        if not isinstance(loaded, str):
+            name = _name(pool, each.name or each.policy, loaded)
+            found[name] = Derivable(loaded.parameters, loaded.budget or budget or 0)
+    return found
 
 
 def _loaded(method: Submitted, pool: Pool) -> tuple[LoadedPolicy | str, int | None]:
@@ -82,8 +118,3 @@ def _name(pool: Pool, method: str, loaded: LoadedPolicy) -> str:
     parts = (pool.info.fingerprint, loaded.sha256, REPEATS, sorted(loaded.parameters.items()))
     tag = hashlib.sha256(repr(parts).encode()).hexdigest()[:8]
     return f"{slug_of(pool.name)}-{slug_of(method)}-{tag}"
-
-
-def is_current(policy: str, sha256: str | None) -> bool:
-    """Return True if a derived run is of a built-in method as it is in this version."""
-    return is_builtin(policy) and load_policy(policy).sha256 == sha256

@@ -18,7 +18,7 @@ def what(library: Library, group: Group) -> str:
     problems = sum(each.problems for each in results)
     most = max(max(row.budgets) for row in about)
     traces = "generated traces" if group.synthetic else "recorded traces"
-    settings = len({row.entry.method for row in about})
+    settings = len({row.entry.policy.partition("@")[0] for row in about})
     said = (
         f"{_count(settings, 'method')} in {_count(len(about), 'setting')}"
         if settings < len(about)

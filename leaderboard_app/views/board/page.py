@@ -60,7 +60,8 @@ def page(library: Library) -> None:
             library, "Nothing here yet: no submissions, runs or published figures. Make two runs:"
         )
         return
-    synthetic = screen.parameter("data") == SYNTHETIC or False not in there
+    asked = screen.parameter("data") == SYNTHETIC
+    synthetic = True in there and (asked or False not in there)
     library = in_time(library, synthetic)
     if library.hasty:
         count = len(library.entries)
@@ -78,8 +79,7 @@ def page(library: Library) -> None:
     elif not library.entries:
         screen.empty_of_entries(
             library,
-            "Only published figures so far. Make two runs; runs on generated traces are shown "
-            "under synthetic:",
+            "Only published figures so far. Make two runs, and they appear here:",
         )
     else:
         _choose_part(library, None, synthetic, there)
@@ -115,7 +115,7 @@ def _about(library: Library, group: Group) -> None:
         st.markdown(f"**{screen.plain(said)}**")
     if since := first_view.who(library, group):
         st.caption(screen.plain(since))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="center"):
         _links(library)
 
 
@@ -239,7 +239,8 @@ def _published(library: Library) -> None:
 def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
     """Show filters, columns and the unit of the cost; every choice is in the page's link."""
     chosen = st.container()
-    with st.expander("Filter rows, hide columns, cost in dollars", icon=":material/tune:") as below:
+    label, asks = "Filter rows, hide columns, cost in dollars", _asks(library, group)
+    with st.expander(label, icon=":material/tune:", expanded=asks) as below:
         left, middle, right = st.columns(3)
         needs = _several(
             left, "Needs any of", "needs", KEY_NEEDS, "Signals a method reads besides lengths."
@@ -270,6 +271,12 @@ def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
         )
     selection = Selection((), (), badge, needs, _iso(since), _iso(until), hidden)
     return selection, costing
+
+
+def _asks(library: Library, group: Group) -> bool:
+    """Return True if the link asks for a unit of cost whose prices or sizes are not known."""
+    unit = screen.parameter("unit") or TOKENS
+    return unit in UNITS and bool(unpriced(group, unit, prices_of(library, group)))
 
 
 def _costing(library: Library, group: Group, unit: str, place: DeltaGenerator) -> Costing:

@@ -122,7 +122,8 @@ def parts(
             continue
         heading, about = HEADINGS[name]
         if name == RANKED and any(row.entry.badge == DERIVED for row in own):
-            about = HERE
+            every = all(row.entry.badge == DERIVED for row in own)
+            heading, about = "Replayed here" if every else heading, HERE
         if group.synthetic and name == RANKED:
             about = f"{about} On generated traces: they say nothing about any model or method."
         best = _best(own) if name == RANKED else {}

@@ -27,7 +27,7 @@ from leaderboard_app.tradeoff.view import View
 def page() -> None:
     """Render the page."""
     library = screen.library()
-    heading = st.empty()
+    heading = st.container()
     there = [kind for kind in (False, True) if tradeoff_points.columns_of(library, synthetic=kind)]
     if there:
         _page(library, there, heading)

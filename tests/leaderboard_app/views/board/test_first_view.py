@@ -37,7 +37,7 @@ def test_without_two_ranked_entries_there_is_no_finding() -> None:
 
 
 def test_what_is_compared_on_what() -> None:
-    found = made_library([entry("x", 1, 0), entry("y", 1, 0), entry("z", 1, 0, method="y")])
+    found = made_library([entry("x", 1, 0), entry("y", 1, 0), entry("z@8", 1, 0, policy="y@8")])
     said = what(found, groups(found, False)[0])
     assert said.startswith(
         "2 methods in 3 settings on 4 problems of m · a, with at most 8 recorded"
