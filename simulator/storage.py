@@ -332,6 +332,15 @@ def link_or_copy(file: Path, target: Path) -> None:
         shutil.copyfile(file, target)
 
 
+def is_utf8(text: str) -> bool:
+    """Check that a text, such as a file's name, has no bytes or halves of characters in it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file, in hexadecimal."""
     with open_plain(path) as (file, _):

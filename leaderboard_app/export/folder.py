@@ -1,8 +1,9 @@
 """The folder of an export: written aside, then moved into place file by file.
 
 `MANIFEST` lists the files with their SHA-256, so that the next export knows which ones to remove.
-Files of an equal export stay untouched, as does everything that no export wrote: a `.git` or a
-`CNAME`, for example.
+While files are moved it lists the old ones and the new ones, so that an export that was interrupted
+can be repeated. Files of an equal export stay untouched, as does everything that no export wrote: a
+`.git` or a `CNAME`, for example.
 """
 
 from __future__ import annotations
@@ -121,6 +122,7 @@ def _is_plain(name: str) -> bool:
 def _bring(made: Folder, target: Path, before: Mapping[str, str]) -> None:
     """Move new and changed files to `target`, and remove those of the last export that are gone."""
     target.mkdir(exist_ok=True)
+    _list(made, target, {**before, **made.files})
     for name in sorted(made.files):
         path = target / name
         if path.is_file() and not path.is_symlink() and _sha256(path) == made.files[name]:
@@ -133,10 +135,16 @@ def _bring(made: Folder, target: Path, before: Mapping[str, str]) -> None:
         for folder in [*path.parents][: len(PurePosixPath(name).parts) - 1]:
             if folder.is_dir() and not any(folder.iterdir()):
                 folder.rmdir()
-    listed = json.dumps({"format": FORMAT, "files": made.files}, indent=0, sort_keys=True)
+    _list(made, target, made.files)
+
+
+def _list(made: Folder, target: Path, files: Mapping[str, str]) -> None:
+    """Replace the manifest of `target` at once, if it does not list these files already."""
+    listed = json.dumps({"format": FORMAT, "files": files}, indent=0, sort_keys=True) + "\n"
     aside = made.root / MANIFEST
-    aside.write_text(listed + "\n", encoding="utf-8")
-    aside.replace(target / MANIFEST)
+    aside.write_text(listed, encoding="utf-8")
+    if not (target / MANIFEST).is_file() or _sha256(target / MANIFEST) != _sha256(aside):
+        aside.replace(target / MANIFEST)
 
 
 def _sha256(path: Path) -> str:

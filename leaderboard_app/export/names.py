@@ -15,22 +15,29 @@ from leaderboard_app.shown.table import Cell, Table
 SAFE = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9][a-z0-9._-]{0,79}", re.I)
 """File names that every system and every address takes unchanged."""
 
+ENDING = re.compile(r"\.(html|csv|json|svg)", re.I)
+"""Endings of files of an export: a folder with one could have the name of such a file."""
+
 INDEX = "index.html"
 
 
 def file_names(names: Iterable[str]) -> dict[str, str]:
     """Return a file name without ending for each name: the name itself, if that is a safe one.
 
-    Others, and those that differ from another one in case only, get a part of their hash.
+    Others, those that end like a file of an export, and those that differ from another one in case
+    only, get a part of their hash.
     """
     distinct = sorted(set(names))
     folded = Counter(name.casefold() for name in distinct)
     return {
-        name: name
-        if SAFE.fullmatch(name) and not name.endswith(".") and folded[name.casefold()] == 1
-        else _with_hash(name)
+        name: name if _is_safe(name) and folded[name.casefold()] == 1 else _with_hash(name)
         for name in distinct
     }
+
+
+def _is_safe(name: str) -> bool:
+    ends = name.endswith(".") or ENDING.fullmatch(posixpath.splitext(name)[1])
+    return not ends and SAFE.fullmatch(name) is not None
 
 
 def _with_hash(name: str) -> str:

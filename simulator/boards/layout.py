@@ -7,15 +7,18 @@ and verification tells it.
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulator.boards.address import SUBMISSIONS
 from simulator.hub.download import RemoteFile
 from simulator.runs.format import FILES
-from simulator.storage import link_or_copy
+from simulator.storage import is_utf8
 from simulator.submissions.files import LIMITS, VERIFICATION, VERIFIED
 
 MOST_REFUSED = 50
@@ -26,6 +29,9 @@ MOST_SHOWN = 2**40
 
 LARGEST = 4_000_000
 """Maximum size in bytes of a file beside the submissions, such as `published.toml`."""
+
+LONGEST = 255
+"""Most bytes of a file's or folder's name, on all disks in use."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +58,15 @@ class Place:
 
 
 def place_of(path: str) -> Place | None:
-    """Return the place of a file by its path in the repository; None outside `submissions/`."""
+    """Return the place of a file by its path in the repository; None outside `submissions/`.
+
+    None as well if it is not UTF-8, or no disk can hold a submission's folder of that name.
+    """
     top, _, below = path.partition("/")
     parts = below.split("/")
     if top != SUBMISSIONS or not below or any(part in ("", ".", "..") for part in parts):
+        return None
+    if not is_utf8(path) or len(parts[0].encode()) > LONGEST:
         return None
     if os.sep != "/" and any(os.sep in part or ":" in part for part in parts):
         return None
@@ -82,17 +93,25 @@ def refused(files: Iterable[RemoteFile]) -> Iterator[RemoteFile]:
 def lay_out(files: Iterable[RemoteFile], snapshot: Path, target: Path) -> None:
     """Give the files of a download that are wanted their names below `target`, as plain files.
 
-    Verification opens no links, which the client's own folders consist of.
+    Verification opens no links, which the client's own folders consist of. The files are copies:
+    whatever is written to them, those of the client stay as they are.
     """
     files = [*files]
     for file in files:
         if wanted(file):
             made = target / file.path
             made.parent.mkdir(parents=True, exist_ok=True)
-            link_or_copy((snapshot / file.path).resolve(), made)
+            shutil.copyfile(snapshot / file.path, made)
     for file in refused(files):
-        parts = [part[:60] for part in file.path.split("/")[:4]]  # 240 bytes at most
-        made = target.joinpath(*parts)
+        top, submission, *below = file.path.split("/")
+        made = target.joinpath(top, submission, *map(_short, below[:2]))
         made.parent.mkdir(parents=True, exist_ok=True)
-        with made.open("wb") as opened:
-            opened.truncate(min(file.size or 0, MOST_SHOWN) if parts[-1] in LIMITS else 0)
+        with suppress(FileExistsError), made.open("xb") as opened:
+            opened.truncate(min(file.size or 0, MOST_SHOWN) if made.name in LIMITS else 0)
+
+
+def _short(part: str) -> str:
+    """Return a part of a path that every disk can hold; those of different parts differ."""
+    if len(part) <= 40:
+        return part
+    return f"{part[:40]}-{hashlib.sha256(part.encode()).hexdigest()[:16]}"

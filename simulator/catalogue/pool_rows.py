@@ -20,7 +20,7 @@ from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
 from simulator.pools.token_signals.files import LISTS, PACKED
-from simulator.storage import reading
+from simulator.storage import is_utf8, reading
 
 VERIFIED = "verified"
 """Folder with the verifier's own run, below that of a submission (`submissions.files`)."""
@@ -130,6 +130,9 @@ def _facts(file: os.DirEntry[str]) -> os.stat_result:
 
 @lru_cache(maxsize=KEPT)
 def _read_pool(cache: Path, folder: Path, stamp: Stamp) -> Row | Broken:
+    misnamed = misnamed_folder(folder)
+    if misnamed is not None:
+        return misnamed
     try:
         check_stays_in(cache, folder, SCHEMAS)
         return _pool_row(folder)
@@ -201,3 +204,11 @@ def parquet_schema(file: Path) -> pa.Schema:
 def left_out(folder: Path, error: UserError) -> Broken:
     """Return `folder` and the error's message, without the folder's name at its start."""
     return Broken(folder, str(error).removeprefix(f"{folder}: ").removeprefix(f"{folder}/"))
+
+
+def misnamed_folder(folder: Path) -> Broken | None:
+    """Return a folder whose path is not UTF-8, with other bytes as `\\xff`; None for any other."""
+    if is_utf8(str(folder)):
+        return None
+    escaped = os.fsencode(folder).decode("utf-8", "backslashreplace")
+    return Broken(Path(escaped), "its path is not UTF-8; rename the folder")

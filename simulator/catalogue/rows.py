@@ -26,6 +26,7 @@ from simulator.catalogue.pool_rows import (
     Stamp,
     check_stays_in,
     left_out,
+    misnamed_folder,
     parquet_schema,
     stamp,
 )
@@ -144,9 +145,10 @@ def runs_rows(
     schema = _with_internal(RUNS)
     if runs is None:
         return pa.Table.from_batches([], schema), []
-    sweeps = [each for each, _ in _folders_with(runs, ("sweep.json",)) if each.suffix != ".partial"]
-    below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,))]
-    folders = sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE)), *below])
+    sweeps = [each for each, _ in _folders_with(runs, ("sweep.json",), broken)]
+    sweeps = [each for each in sweeps if each.suffix != ".partial"]
+    below = [run for sweep in sweeps for run in _folders_with(sweep, (RUN_FILE,), broken)]
+    folders = sorted([*_folders_with(runs, (RUN_FILE, IDENTITY_FILE), broken), *below])
     read, there = partial(_read_run, runs, pools), frozenset(pools.at_hand)
     return rows_of("runs", runs, schema, folders, read, there, pools.kept, broken, progress)
 
@@ -186,7 +188,7 @@ def submissions_rows(
     schema = _with_internal(SUBMISSIONS)
     if submissions is None:
         return pa.Table.from_batches([], schema)
-    folders = _folders_with(submissions, ("submission.toml", RUN_FILE))
+    folders = _folders_with(submissions, ("submission.toml", RUN_FILE), broken)
     read, there = partial(_read_submission, pools), frozenset(pools.at_hand)
     table, _ = rows_of(
         "submissions", submissions, schema, folders, read, there, pools.kept, broken, progress
@@ -280,15 +282,28 @@ def published_rows(submissions: Path | None, broken: list[Broken]) -> list[Row]:
     ]
 
 
-def _folders_with(parent: Path, marks: Sequence[str]) -> list[tuple[Path, Stamp]]:
-    """Return the folders in `parent` that hold any of the files `marks`, sorted, with stamps."""
+def _folders_with(
+    parent: Path, marks: Sequence[str], broken: list[Broken]
+) -> list[tuple[Path, Stamp]]:
+    """Return the folders in `parent` that hold any of the files `marks`, sorted, with stamps.
+
+    Those whose name is not UTF-8 are added to `broken` instead.
+    """
     try:
         with os.scandir(parent) as found:
-            folders = sorted(each.name for each in found if each.is_dir())
+            names = sorted(each.name for each in found if each.is_dir())
     except OSError:
         return []
-    stamped = [(parent / name, stamp(parent / name)) for name in folders]
-    return [(folder, files) for folder, files in stamped if any(each[0] in marks for each in files)]
+    folders = []
+    for name in names:
+        files = stamp(parent / name)
+        if any(each[0] in marks for each in files):
+            misnamed = misnamed_folder(parent / name)
+            if misnamed is None:
+                folders.append((parent / name, files))
+            elif misnamed not in broken:
+                broken.append(misnamed)
+    return folders
 
 
 def _result_rows(figures: Figures) -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from leaderboard_app.export.folder import MANIFEST, Folder, writing
+from leaderboard_app.export.folder import MANIFEST, Folder, check_target, writing
 from simulator.errors import UserError
 
 
@@ -15,6 +15,31 @@ def write(target: Path, **files: str) -> None:
     with writing(target) as folder:
         for name, text in files.items():
             folder.write(name.replace("__", "/"), text)
+
+
+def contents(target: Path) -> dict[str, bytes]:
+    return {
+        each.relative_to(target).as_posix(): each.read_bytes()
+        for each in target.rglob("*")
+        if each.is_file()
+    }
+
+
+def write_interrupted(target: Path, moves: int, **files: str) -> None:
+    """Write an export that ends after so many files were moved into place."""
+    replace, left = Path.replace, moves
+
+    def move(self: Path, to: Path) -> Path:
+        nonlocal left
+        if not left:
+            raise KeyboardInterrupt
+        left -= 1
+        return replace(self, to)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "replace", move)
+        with pytest.raises(KeyboardInterrupt):
+            write(target, **files)
 
 
 def write_twice(folder: Folder) -> None:
@@ -86,3 +111,39 @@ def test_no_file_is_written_twice(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     with pytest.raises(ValueError, match="twice"):
         write_twice(folder)
+
+
+EARLIER = {"one": "0", "old": "0", "gone__b": "0"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "moves"),  # the list of files, three files, and the list if it changes again
+    [*(({}, moves) for moves in range(4)), *((EARLIER, moves) for moves in range(5))],
+)
+def test_an_interrupted_export_can_be_repeated(
+    tmp_path: Path, earlier: dict[str, str], moves: int
+) -> None:
+    target, fresh = tmp_path / "site", tmp_path / "fresh"
+    if earlier:
+        write(target, **earlier)
+    write_interrupted(target, moves, one="1", sub__two="2", three="3")
+    write(fresh, one="1", four="4")
+    write(target, one="1", four="4")
+    assert contents(target) == contents(fresh)
+    assert not (target / "sub").exists()
+    assert not (target / "gone").exists()
+
+
+def test_files_of_an_interrupted_export_are_listed_before_they_are_moved(tmp_path: Path) -> None:
+    write(tmp_path / "site", old="0")
+    write_interrupted(tmp_path / "site", 2, one="1", two="2")
+    assert sorted(contents(tmp_path / "site")) == [MANIFEST, "old", "one"]
+    assert sorted(check_target(tmp_path / "site")) == ["old", "one", "two"]
+
+
+def test_an_equal_export_moves_nothing(tmp_path: Path) -> None:
+    write(tmp_path / "site", one="1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(Path, "replace")
+        write(tmp_path / "site", one="1")
+    assert sorted(contents(tmp_path / "site")) == [MANIFEST, "one"]

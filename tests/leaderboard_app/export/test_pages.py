@@ -142,3 +142,17 @@ def test_file_names_are_distinct_and_safe(names: list[str]) -> None:
     for name in found.values():
         assert SAFE.fullmatch(name)
         assert not re.search(r'[\\/:*?"<>|\s]|^\.|\.$', name)
+
+
+@pytest.mark.parametrize("ending", [".html", ".csv", ".JSON", ".Svg"])
+def test_no_folder_of_an_entry_has_the_name_of_a_file(tmp_path: Path, ending: str) -> None:
+    folder = Folder(tmp_path)
+    entries = ["a", f"a{ending}", f"a{ending}{ending}", f"b{ending}"]
+    names = Names.of(entries, {"x/y/z": entries, f"x/y/z{ending}": ["p"]})
+    for page in (*names.entries.values(), *names.pools.values(), *names.problems.values()):
+        folder.write(page, "a page")
+        for kind in ("html", "csv", "json", "svg"):
+            folder.write(f"{page.removesuffix('.html')}/table.{kind}", "a table")
+    pages = [each.removesuffix(".html") for each in names.entries.values()]
+    assert pages[0] == "entry/a"
+    assert not any(each.casefold().endswith(ending.casefold()) for each in pages)

@@ -10,6 +10,7 @@ from hub_server import COMMIT, Hub, serving
 
 from simulator.boards.address import BoardAddress, parse_address
 from simulator.boards.fetching import Board, fetch_board
+from simulator.boards.layout import place_of
 from simulator.errors import UserError
 
 NAME = "2026-01-31-a-method"
@@ -38,6 +39,20 @@ def contents(board: Board) -> Mapping[str, bytes]:
     files = [each for each in root.rglob("*") if each.is_file()]
     assert not any(each.is_symlink() for each in root.rglob("*"))
     return {each.relative_to(root).as_posix(): each.read_bytes() for each in files}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (f"submissions/{NAME}/policy.py", True),
+        ("submissions/" + "é" * 127 + "x/policy.py", True),  # 255 bytes
+        ("submissions/" + "é" * 128 + "/policy.py", False),
+        ("submissions/a\udcff/policy.py", False),
+        (f"submissions/{NAME}/\ud800", False),
+    ],
+)
+def test_names_that_a_disk_cannot_hold_have_no_place(path: str, expected: bool) -> None:
+    assert (place_of(path) is not None) is expected
 
 
 def refused(tmp_path: Path, text: str = "hf://datasets/owner/board") -> str:
@@ -204,3 +219,17 @@ def test_files_that_no_board_has_are_named_and_not_downloaded(
     for name in ("weights.bin", "deep/er", "verified/more.json"):
         assert (root / name).read_bytes() == b""
     assert not (board.submissions / "large.zip").exists()
+
+
+def test_the_kept_files_of_a_board_are_no_others_and_their_names_stay_distinct(
+    tmp_path: Path, hub_in_process: Ask
+) -> None:
+    long = "n" * 100
+    bad = {f"submissions/{NAME}/{long}{end}": b"x" for end in ("a", "b", "c/d")}
+    with serving(Hub("owner/board", FILES | bad)) as hub:
+        hub_in_process(hub.url)
+        board, _ = fetch(tmp_path)
+    names = sorted(each.name for each in (board.submissions / NAME).iterdir())
+    assert len({name for name in names if name.startswith("n" * 40)}) == len(bad)
+    plain = [each for each in board.submissions.rglob("*") if each.is_file()]
+    assert {each.stat().st_nlink for each in plain} == {1}

@@ -177,6 +177,42 @@ def test_a_pull_request_that_does_more_is_not_verified(
     assert expected in " ".join(told["findings"])
 
 
+def test_verifying_leaves_the_kept_board_as_it_is(made: Path, tmp_path: Path) -> None:
+    """A pull request's names begin like those of the board, and its files are refused."""
+    victim = f"2026-01-31-{'v' * 49}"
+    assert len(victim) == 60
+    files = {
+        path.replace(NAME, victim): content
+        for path, content in repository(made / "submissions").items()
+    }
+    folder = f"submissions/{victim}-x"
+    theirs = {
+        f"{folder}/submission.toml": b"format = 1\n",
+        f"{folder}/policy.py": b"#" * 1_000_001,
+        f"{folder}/evil.txt": b"x",
+    }
+    with serving(proposing(files, files | theirs)) as hub:
+        done = verify(hub, made, tmp_path, "--pr", "3", "--json", "--no-rerun")
+    (told,) = json.loads(done.stdout)["submissions"]
+    assert told["submission"] == f"{victim}-x"
+    board = tmp_path / "pools" / ".boards" / "owner" / "board" / COMMIT
+    assert repository(board / "submissions") == files
+    blobs = [each for each in (tmp_path / "hf").rglob("blobs/*") if each.is_file()]
+    assert sorted({each.read_bytes() for each in blobs}) == sorted(
+        {*files.values(), theirs[f"{folder}/submission.toml"]}
+    )
+
+
+def test_a_name_that_no_disk_can_hold_is_a_finding(made: Path, tmp_path: Path) -> None:
+    files = repository(made / "submissions")
+    path = f"submissions/2026-01-31-{'v' * 300}/submission.toml"
+    with serving(proposing(files, files | {path: b"format = 1\n"})) as hub:
+        done = verify(hub, made, tmp_path, "--pr", "3", "--json", "--no-rerun")
+    assert done.returncode == 1, done.stderr
+    (finding,) = json.loads(done.stdout)["findings"]
+    assert finding == f"adds {path}, which is no file of a submission"
+
+
 def test_a_strangers_path_is_no_markdown(made: Path, tmp_path: Path) -> None:
     files = repository(made / "submissions")
     with serving(proposing(files, files | {"@all <b> [x](http://y)": b""})) as hub:

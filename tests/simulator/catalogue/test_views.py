@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -365,6 +367,34 @@ def test_broken_runs_are_left_out_with_a_reason(tmp_path: Path) -> None:
     assert "--resume" in reasons["going.partial"]
     assert "summary.json: cannot be read" in reasons["cut"]
     assert "newer" in reasons["newer"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_folders_whose_names_are_not_utf8_are_left_out_with_a_reason(tmp_path: Path) -> None:
+    bad = os.fsdecode(b"2026-11-30-\xff\xfebad")
+    write_pool(tmp_path / "cache")
+    shutil.copytree(tmp_path / "cache" / NAME, tmp_path / "cache" / bad / "m" / "b")
+    write_run(tmp_path / "runs/one", "cons@4")
+    for place in ("runs/" + bad, "runs/sweep/" + bad, "submissions/" + bad):
+        shutil.copytree(tmp_path / "runs/one", tmp_path / place)
+    (tmp_path / "runs/sweep/sweep.json").write_text("{}")
+    shutil.copytree(tmp_path / "runs/sweep", tmp_path / "runs" / f"{bad}-sweep")
+    (tmp_path / "submissions" / f"{bad}-empty").mkdir()
+    with opened(tmp_path) as catalogue:
+        assert {row["name"] for row in catalogue.rows("FROM pools")} == {NAME, TINY}
+        assert [row["run"] for row in catalogue.rows("FROM runs")] == ["one"]
+        assert catalogue.rows("FROM submissions") == []
+        broken = {each.path.relative_to(tmp_path).as_posix() for each in catalogue.broken}
+        reasons = {each.reason for each in catalogue.broken}
+    escaped = r"2026-11-30-\xff\xfebad"
+    assert broken == {
+        f"cache/{escaped}/m/b",
+        f"runs/{escaped}",
+        f"runs/{escaped}-sweep",
+        f"runs/sweep/{escaped}",
+        f"submissions/{escaped}",
+    }
+    assert reasons == {"its path is not UTF-8; rename the folder"}
 
 
 def test_links_that_lead_out_are_broken_and_queries_over_the_others_work(tmp_path: Path) -> None:
