@@ -207,7 +207,7 @@ def left_out(folder: Path, error: UserError) -> Broken:
 
 
 def misnamed_folder(folder: Path) -> Broken | None:
-    """Return a folder whose path is not UTF-8, with other bytes as `\\xff`; None for any other."""
+    """Return a folder whose path is not UTF-8, with its other bytes escaped; None for any other."""
     if is_utf8(str(folder)):
         return None
     escaped = os.fsencode(folder).decode("utf-8", "backslashreplace")

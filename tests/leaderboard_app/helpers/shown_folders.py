@@ -14,6 +14,7 @@ from checkout import ROOT
 from streamlit.testing.v1 import AppTest
 from verified_folders import add_verified
 
+from leaderboard_app.cli import SETTINGS
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library, load
 from simulator.generated.cells import SIZES, select_cells
@@ -215,4 +216,7 @@ def open_app(monkeypatch: pytest.MonkeyPatch) -> Callable[..., AppTest]:
 
     st.cache_resource.clear()
     st.cache_data.clear()
+    for name, value in SETTINGS.items():
+        if name.startswith("runner."):  # as the command starts the app
+            st.config.set_option(name, value == "true")
     return opened

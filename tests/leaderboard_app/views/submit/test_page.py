@@ -42,6 +42,9 @@ def test_small_names_its_pool_and_budget(open_app: Open, small: Folders) -> None
         "2. Look at the results",
         "3. Pack the run",
         "4. Verify and send the submission",
+        "What verification does",
+        "Badges",
+        "Questions",
     ]
     assert {question for question, _ in FAQ} <= {each.label for each in app.expander}
     said = " ".join(each.value for each in app.markdown)
