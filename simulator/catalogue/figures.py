@@ -7,8 +7,9 @@ A summary only states figures. They are derived here, as far as what is at hand 
 3. `answers`: from the answers alone, where a pool is not at hand.
 
 A summary that states anything else makes the folder broken. Recomputing takes seconds, so its
-result is kept in the folder of pools, by the hashes of all that it follows from. What it needs is
-loaded by its functions: commands that derive nothing load this module as well.
+result is kept in the folder of pools, by the hashes of all that it follows from, this program
+among them. What it needs is loaded by its functions: commands that derive nothing load this module
+as well.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.catalogue.deadline import limited_to
+from simulator.catalogue.kept_file import program
 from simulator.errors import UserError
 from simulator.pools.pool import Pool
 from simulator.runs.format import (
@@ -171,7 +172,7 @@ def _key(
         if isinstance(each, dict)
     ]
     there = [pair for pair in pairs if pair in pools.at_hand]
-    of = [FORMAT, version("deepprune-sim"), METRICS, by_verifier, sorted(hashes.items()), there]
+    of = [FORMAT, program(), METRICS, by_verifier, sorted(hashes.items()), there]
     return hashlib.sha256(json.dumps(of).encode()).hexdigest()
 
 

@@ -1,27 +1,29 @@
 """Files that keep what is slow to compute, in the folder `.figures` of the pools.
 
-A file holds its content after a hash of it, so that one that is damaged counts as none. It is
-written whole or not at all; where it cannot be written, all is computed again the next time.
+What is kept counts for this program alone, by a hash of its sources: one that was edited or pulled
+computes all again. A file holds its content after a hash of it, so that one that is damaged counts
+as none. It is written whole or not at all; where it cannot be written, all is computed again the
+next time.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import simulator
-from simulator.catalogue.pool_rows import stamp
 from simulator.errors import UserError
 from simulator.storage import replace_file
 
 _MARK = b"deepprune-sim kept 1\n"
 
-SOURCES = ("catalogue", "pools", "replay", "report", "runs", "submissions", "verification")
-"""Packages of this program that figures follow from."""
+_CODE = (".py", ".so", ".pyd")
+
+NO_SOURCES = frozenset({"commands", "importers", "live", "studies"})
+"""Packages of this program that nothing kept follows from."""
 
 
 def kept_place(folder: Path | None, what: str, of: Path) -> Path | None:
@@ -62,8 +64,12 @@ def _start(of: str) -> bytes:
 
 @cache
 def program() -> str:
-    """Identify this program, an edited one too."""
+    """Return a hash of this program's sources, with which all that is kept counts."""
+    found = hashlib.sha256(version("deepprune-sim").encode())
     folder = Path(simulator.__path__[0])
-    facts = [[each[:3] for each in stamp(folder / name)] for name in SOURCES]
-    facts.append([each[:3] for each in stamp(folder) if each[0].endswith(".py")])
-    return digest(json.dumps([version("deepprune-sim"), facts]))
+    for file in sorted(each for each in folder.rglob("*") if each.suffix in _CODE):
+        name = file.relative_to(folder)
+        if name.parts[0] not in NO_SOURCES and file.is_file():  # editors make broken links
+            found.update(name.as_posix().encode() + b"\0")
+            found.update(hashlib.sha256(file.read_bytes()).digest())
+    return found.hexdigest()

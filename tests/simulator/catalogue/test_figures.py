@@ -176,7 +176,7 @@ def test_a_figure_that_an_earlier_release_did_not_state_is_derived(tmp_path: Pat
     assert found == whole
 
 
-def test_what_was_recomputed_is_kept_until_a_file_or_pool_changes(
+def test_what_was_recomputed_is_kept_until_a_file_or_the_program_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = pools.write_pool(tmp_path / "pools", PROBLEMS)
@@ -200,8 +200,12 @@ def test_what_was_recomputed_is_kept_until_a_file_or_pool_changes(
     (one,) = [each for each in kept.iterdir() if '"wrong": ""' in each.read_text()]
     one.write_text("{")  # damaged: computed again
     shutil.copy(tmp_path / "run-0" / "summary.json", folder)
-    assert derive(folder, at_hand(pool, kept=kept)).results == first.results
+    for _ in range(2):
+        assert derive(folder, at_hand(pool, kept=kept)).results == first.results
     assert len(calls) == 3
+    monkeypatch.setattr(figures, "program", lambda: "another")
+    assert derive(folder, at_hand(pool, kept=kept)).results == first.results
+    assert len(calls) == 4
 
 
 def test_the_figures_of_a_verified_submission_are_the_verifiers(tmp_path: Path) -> None:
