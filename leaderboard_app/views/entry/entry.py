@@ -10,7 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.library.library import RUN, Entry, Library, Result, tokens_text
+from leaderboard_app.library.library import (
+    DERIVED,
+    LOCAL,
+    Entry,
+    Library,
+    Result,
+    tokens_text,
+)
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
@@ -183,18 +190,20 @@ def policy_source(entry: Entry) -> PolicySource | None:
     return PolicySource(source, str(sha256), str(file), str(class_name), note)
 
 
-def commands(entry: Entry) -> list[str]:
-    """Return the commands that repeat the run and verify a submission.
+def commands(entry: Entry, submissions: str = "submissions") -> list[str]:
+    """Return the commands that repeat the run, and verify a submission or derive a derived row.
 
     They are built from the run's record, and every text of a submitter is quoted for the shell.
+    `submissions` is the folder of submissions in them.
     """
     record = _run_record(entry.path, stamp(entry.path))
     policy = record.get("policy") if isinstance(record.get("policy"), dict) else {}
     assert isinstance(policy, dict)
-    submitted = not entry.id.startswith(RUN)
+    submitted = entry.badge not in (LOCAL, DERIVED)
+    folder = f"{submissions}/{entry.id}"
     named = entry.policy
     if not is_builtin(named):
-        file = f"submissions/{entry.id}/policy.py" if submitted else str(policy.get("file", named))
+        file = f"{folder}/policy.py" if submitted else str(policy.get("file", named))
         named = f"{file}@{policy.get('class', '')}".removesuffix("@")
     parts = ["deepprune-sim", "run", named]
     for result in entry.results.values():
@@ -214,7 +223,10 @@ def commands(entry: Entry) -> list[str]:
     parts += [part for each in sorted(charging) for part in ("--charging", each)]
     found = [shlex.join(parts)]
     if submitted:
-        found.append(shlex.join(["deepprune-sim", "verify", f"submissions/{entry.id}"]))
+        found.append(shlex.join(["deepprune-sim", "verify", folder]))
+    if entry.badge == DERIVED:
+        pools = [part for each in entry.results.values() for part in ("--derive", each.pool)]
+        found.append(shlex.join(["deepprune-sim", "leaderboard", *pools]))
     return found
 
 

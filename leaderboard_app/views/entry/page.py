@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 
 from leaderboard_app.library import citation
@@ -11,6 +13,7 @@ from leaderboard_app.shown import examples, naming, screen
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import PAGES
 from leaderboard_app.shown.palette import badge_help, badge_text
+from leaderboard_app.shown.submitting import Places
 from leaderboard_app.shown.table import Order
 from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import savings
@@ -84,7 +87,8 @@ def _entry(library: Library, entry: Entry) -> None:
     _verification(entry)
     _policy(entry)
     st.header("Reproduce")
-    for command in entries.commands(entry):
+    places = Places.of(library.folders, Path.cwd())
+    for command in entries.commands(entry, places.submissions):
         st.code(command, language="sh", wrap_lines=True)
     _cite(library, entry)
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.library.library import RUN, Entry
+from leaderboard_app.library.library import DERIVED, RUN, Entry
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.entry.entry import figure_cell
@@ -29,6 +29,10 @@ STEPS = {
 SIGNS = {"passed": "✔ passed", "failed": "✕ failed", "skipped": "– skipped"}
 
 LAYERS = "Isolation of the policy during the rerun: "
+
+REPLAYED = (
+    "A built-in method, replayed on this machine: anyone with the pool gets the same decisions."
+)
 
 MOST = 5
 """Maximum number of findings listed for a broken submission that has not been verified."""
@@ -63,6 +67,8 @@ def read_report(entry: Entry) -> Report:
     """Read the report of an entry; one made for other files does not count."""
     if entry.id.startswith(RUN):
         return Report("A local run: deepprune-sim submit makes a submission of it.")
+    if entry.badge == DERIVED:
+        return Report(REPLAYED)
     return _read(entry.path, stamp(entry.path), entry.badge is None)
 
 

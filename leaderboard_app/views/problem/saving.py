@@ -110,7 +110,7 @@ def _finished_text(replay: Replay) -> list[str]:
         return ["No trace had finished when it answered."]
     subject = "1 trace" if len(answers) == 1 else f"{len(answers):,} traces"
     said = _most_common(replay, answers, "said")
-    return [f"When it answered, {subject} had finished: {said or 'none with an answer'}."]
+    return [f"When it answered, {subject} had finished: {said}."]
 
 
 def _cut_text(replay: Replay, cut: Cut, *, exact: bool) -> str:
@@ -143,17 +143,20 @@ def _cut_text(replay: Replay, cut: Cut, *, exact: bool) -> str:
 
 
 def _last_probes(replay: Replay, cut: Cut) -> str:
-    """Return the answers of the traces' last probes, as `30 on 12, 2 on 10`; empty without any."""
+    """Return the answers of the traces' last probes, as `30 on 12, 2 on 10`, if there are any."""
     if replay.stored is None or not replay.has("probes"):
         return ""
     probes, places = replay.stored.problem.probes, list(cut.places)
     rows, tokens = replay.stored.rows[places], replay.num_tokens[places]
-    answers = probes.table[rows, probes.columns(rows, tokens)].tolist()
-    return _most_common(replay, answers, "on")
+    made = probes.columns(rows, tokens)
+    return _most_common(replay, probes.table[rows, made].tolist(), "on") if made.any() else ""
 
 
 def _most_common(replay: Replay, answers: Sequence[int], verb: str) -> str:
-    """Return counts of answer classes, as `30 on 12, 2 on others`, most common first."""
+    """Return counts of answer classes, as `30 on 12, 2 on others`, most common first.
+
+    They add up to the number of answers: those that are none come last, as `6 gave no answer`.
+    """
     assert replay.stored is not None
     texts = replay.stored.problem.class_texts
     votes = Counter(each for each in answers if each >= 0)
@@ -161,4 +164,6 @@ def _most_common(replay: Replay, answers: Sequence[int], verb: str) -> str:
     named = [f"{count:,} {verb} {shortened(texts[each])}" for each, count in ranked[:ANSWERS_NAMED]]
     if rest := sum(count for _, count in ranked[ANSWERS_NAMED:]):
         named.append(f"{rest:,} {verb} others" if verb == "on" else f"{rest:,} something else")
+    if none := len(answers) - votes.total():
+        named.append(f"{none:,} gave no answer")
     return ", ".join(named)

@@ -14,15 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from shown_folders import HOSTILE
+from shown_folders import HOSTILE, folders_in, write_recorded
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.library import Entry, Library, load
 from leaderboard_app.shown.palette import BAD, GOOD, SERIES
 from leaderboard_app.shown.table import as_csv, as_html
 from leaderboard_app.views.entry import entry as entries
 from leaderboard_app.views.entry import savings
 from leaderboard_app.views.entry import verification as reports
 from leaderboard_app.views.entry.entry import ProblemFigures
+from simulator.boards.derived import derive_rows
 
 POOL = "recorded/model-a/bench-1"
 
@@ -144,6 +145,27 @@ def test_the_command_makes_the_same_run(full_library: Library) -> None:
     run, verify = entries.commands(full_library.by_id["2026-11-20-short"])
     assert run.startswith("deepprune-sim run short-3@8 -d ")
     assert verify == "deepprune-sim verify submissions/2026-11-20-short"
+
+
+def test_a_submission_is_verified_in_the_folder_of_the_board(short: Entry) -> None:
+    _, verify = entries.commands(short, "/a board/entries")
+    assert verify == "deepprune-sim verify '/a board/entries/2026-11-20-short'"
+    own = replace(short, policy="mine.py")
+    run, _ = entries.commands(own, "/a board/entries")
+    assert shlex.split(run)[2].startswith("/a board/entries/2026-11-20-short/policy.py@")
+
+
+def test_a_derived_row_is_derived_again_not_verified(tmp_path: Path) -> None:
+    folders = folders_in(tmp_path)
+    derive_rows(folders.cache, write_recorded(folders.cache, "model-a", "bench-1", problems=2))
+    entry = next(each for each in load(folders).entries if each.policy == "esc")
+    assert entry.badge == "derived"
+    run, derive = entries.commands(entry)
+    assert run.startswith(f"deepprune-sim run esc -d {POOL} ")
+    assert derive == f"deepprune-sim leaderboard --derive {POOL}"
+    assert reports.read_report(entry).why == (
+        "A built-in method, replayed on this machine: anyone with the pool gets the same decisions."
+    )
 
 
 def tampered(entry: Entry, folder: Path, **policy: object) -> Entry:

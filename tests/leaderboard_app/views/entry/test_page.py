@@ -140,3 +140,10 @@ def test_links_lead_on_to_compare_and_to_the_pool(open_app: Open, full: Folders)
     app = open_app(full, "entry", entry="2026-11-20-short")
     (link,) = (each.proto for each in app.get("page_link") if "Compare" in each.proto.label)
     assert (link.page, link.query_string) == ("compare", "entries=2026-11-20-short")
+
+
+def test_a_submission_is_verified_where_the_board_has_it(full: Folders, open_app: Open) -> None:
+    app = open_app(full, "entry", entry="2026-11-20-short")
+    assert not app.exception
+    folder = full.submissions / "2026-11-20-short"
+    assert f"deepprune-sim verify {folder}" in texts(app).splitlines()

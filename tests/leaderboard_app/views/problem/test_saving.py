@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from checkout import ROOT
 from pools import T, write_pool
 from shown_folders import folders_in, write_local_run
 
+from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library, load
 from leaderboard_app.views.problem import replay as replays
 from leaderboard_app.views.problem.replay import Replay
@@ -128,3 +132,77 @@ def test_without_the_pool_only_counts_are_told(full_library: Library) -> None:
         "It generated 770 of the 920 tokens of cons@8, 16.3% fewer. 5 of the 8 traces that ran "
         "were cut when enough others had finished, at clock 100."
     )
+
+
+def in_words(text: str) -> tuple[int, int]:
+    """Return the number of traces that had finished, and the sum of those by answer."""
+    if "No trace had finished" in text:
+        return 0, 0
+    found = re.search(r"When it answered, ([\d,]+) traces? had finished: (.*)\.$", text)
+    assert found is not None, text
+    counts = re.findall(r"([\d,]+) (?:said|something else|gave no answer)", found[2])
+    return int(found[1].replace(",", "")), sum(int(each.replace(",", "")) for each in counts)
+
+
+@pytest.fixture(scope="module")
+def many_answers(tmp_path_factory: pytest.TempPathFactory) -> Replay:
+    answers = ["a", "a", "a", "b", "b", "c", "d", None, None, None]
+    traces = [T(100 + number, answer) for number, answer in enumerate(answers)]
+    whole = replayed(tmp_path_factory.mktemp("many"), traces, "cons@10")
+    return replace(whole, answer={**whole.answer, "tokens": whole.answer["tokens"] - 1})
+
+
+def test_counts_of_answers_add_up(many_answers: Replay) -> None:
+    for finished in itertools.product((False, True), repeat=10):
+        text = saving_text(replace(many_answers, finished=np.array(finished)))
+        assert in_words(text) == (sum(finished), sum(finished))
+
+
+def test_finished_traces_without_an_answer_are_counted(many_answers: Replay) -> None:
+    assert saving_text(many_answers).endswith(
+        "10 traces had finished: 3 said a, 2 said b, 2 something else, 3 gave no answer."
+    )
+    none = np.array([each == -1 for each in many_answers.stored.answers])  # type: ignore[union-attr]
+    assert saving_text(replace(many_answers, finished=none)).endswith(
+        "3 traces had finished: 3 gave no answer."
+    )
+
+
+def test_counts_of_answers_add_up_on_the_shipped_pool() -> None:
+    library = load(Folders(ROOT / "datasets_cache", ROOT / "none", ROOT / "submissions"))
+    told = 0
+    for name in ("2026-11-30-parallel-probe", "2026-11-30-esc"):
+        entry = library.by_id[name]
+        result = next(iter(entry.results.values()))
+        for problem in replays.problems_of(library, entry, result):
+            replay = replays.read_replay(library, entry, result, problem, 0)
+            if replay.answer["tokens"] < replay.answer["baseline_tokens"]:
+                finished = int(replay.finished.sum())
+                assert in_words(saving_text(replay)) == (finished, finished)
+                told += finished > 0
+    assert told > 10
+
+
+def test_traces_whose_last_probes_gave_no_answer_are_counted(tmp_path: Path) -> None:
+    traces = [
+        *[T(100, "1", {10: None, 20: "1", 30: "1", 40: "1"})] * 3,
+        *[T(100, "2", {10: None, 20: None, 30: None, 40: None})] * 2,
+        *[T(200, "3")] * 3,
+    ]
+    whole = replayed(tmp_path, traces, "sac", {"in_a_row": "3"})
+    count = len(whole.trace_id)
+
+    def stopped(tokens: int) -> str:
+        return saving_text(
+            replace(
+                whole,
+                finished=np.zeros(count, bool),
+                num_tokens=np.full(count, tokens),
+                ended=np.full(count, float(tokens)),
+                reason=("stopped",) * count,
+                answer={**whole.answer, "clock": 300.0, "tokens": 8 * tokens},
+            )
+        )
+
+    assert "(their last probes: 3 on 1, 5 gave no answer)" in stopped(40)
+    assert "their last probes" not in stopped(5)
