@@ -93,7 +93,7 @@ def _group(library: Library, group: Group, synthetic: bool, there: Sequence[bool
     words, picture = st.columns([4, 7], gap="large")
     with words:
         _about(library, group)
-    with picture:
+    with picture, st.container(key="first-picture"):
         _picture(library, group)
     part = _choose_part(library, group, synthetic, there)
     if synthetic:
