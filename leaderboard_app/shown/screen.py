@@ -328,8 +328,7 @@ def choose_one(
         st.warning(unknown.format(plain(wanted)), icon=":material/warning:")
     first = default if default in options else next(iter(options), None)
     chosen = wanted if wanted in options else None if none else first
-    if st.session_state.get(key) != chosen:
-        st.session_state[key] = chosen
+    st.session_state[key] = chosen  # at each run: another page's box of this name has lost it
     st.selectbox(
         label,
         options,

@@ -133,6 +133,8 @@ def test_from_the_board_to_a_single_trace_and_to_a_comparison(
     seen.wait_until(lambda: page_of(seen) == "problem", "the page Problem")
     seen.settle()
     wait_for_link(seen, problem="p3")
+    boxes = seen.find("[data-testid='stSelectbox'] input")
+    assert "runs/parallel-probe" in [each.get_attribute("value") for each in boxes]
     seen.wait_until(lambda: seen.find("[data-testid='stVegaLiteChart'] svg.marks"), "a picture")
     assert not seen.faults()
 
