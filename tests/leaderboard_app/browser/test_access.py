@@ -89,33 +89,6 @@ def test_what_opens_is_without_barriers(running: Server, seen: Browser) -> None:
     assert violations(seen) == []
 
 
-def test_sorting_by_the_keyboard_is_announced(running: Server, seen: Browser) -> None:
-    seen.open(f"{running.url}/{LINKS['entry']}")
-    heading = seen.wait_for(
-        ".st-key-table-problems [data-sort$=':tokens'], "
-        ".st-key-table-problems [data-sort$='tokens']"
-    )
-    name = heading.text
-    seen.driver.execute_script("arguments[0].focus()", heading)
-    heading.send_keys(Keys.ENTER)
-    seen.wait_for(".st-key-table-problems th[aria-sort]", name)
-
-    def announced() -> str:
-        found = seen.find(".st-key-table-problems [role='status']")
-        return str(found[0].get_attribute("textContent")) if found else ""
-
-    said = seen.wait_until(announced, "an announcement")
-    assert said.startswith(f"Sorted by {name}, ")
-    assert said.endswith("cending")
-    again = seen.wait_for(".st-key-table-problems th[aria-sort] [data-sort]", name)
-    seen.driver.execute_script("arguments[0].focus()", again)
-    again.send_keys(Keys.ENTER)  # the other way round
-    seen.wait_until(
-        lambda: announced() not in ("", said),
-        "the other order",
-    )
-
-
 def test_a_note_opens_by_the_keyboard_and_closes_again(running: Server, seen: Browser) -> None:
     seen.open(f"{running.url}/{LINKS['entry']}")
     note = seen.wait_for(".dps-why")
