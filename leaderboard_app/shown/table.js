@@ -1,21 +1,31 @@
+// A table is hidden while what stands above it is made, and then loses the focus and takes none.
+const focus = (button, tries) => {
+  const free = document.activeElement === document.body || document.activeElement === button;
+  if (!button?.isConnected || !free || !tries) return;  // the reader has gone elsewhere
+  button.focus({ preventScroll: true });
+  setTimeout(focus, 50, button, tries - 1);
+};
+
 export default function({ parentElement, data, setTriggerValue }) {
   const place = parentElement.querySelector('.dps-place');
+  const table = place.closest('[class*="st-key-table-"]')?.className.match(/st-key-table-\S+/)?.[0];
   if (place.shown !== data.html) {
     const left = place.querySelector('.dps-scroll')?.scrollLeft ?? 0;
-    const at = place.contains(document.activeElement) ? document.activeElement : null;
-    const sorted = at?.dataset.sort?.replace(/^-/, '');
     place.innerHTML = data.html;
     place.shown = data.html;
     const scroll = place.querySelector('.dps-scroll');
     if (scroll) scroll.scrollLeft = left;
-    if (sorted) {  // the button that was pressed is a new one: it keeps the focus
-      const same = ({ dataset }) => dataset.sort.replace(/^-/, '') === sorted;
+    if (window.dpsPressed?.table === table) {
+      // the heading that was pressed is a new one: its order is told, and it keeps the focus
+      const { column } = window.dpsPressed;
+      window.dpsPressed = null;
+      const same = ({ dataset }) => dataset.sort.replace(/^-/, '') === column;
       const button = [...place.querySelectorAll('[data-sort]')].find(same);
-      button?.focus({ preventScroll: true });
       const order = button?.closest('[aria-sort]')?.getAttribute('aria-sort');
       const heading = button?.firstChild.textContent;
       const said = parentElement.querySelector('.dps-said');
       if (order) said.textContent = `Sorted by ${heading}, ${order}`;
+      focus(button, 40);
     }
   }
   place.onclick = (event) => {
@@ -23,7 +33,10 @@ export default function({ parentElement, data, setTriggerValue }) {
     const at = event.target.closest('[data-sort], [data-go]');
     if (!at) return;
     event.preventDefault();
-    if (at.dataset.sort) setTriggerValue('sort', at.dataset.sort);
+    if (at.dataset.sort) {
+      window.dpsPressed = { table, column: at.dataset.sort.replace(/^-/, '') };
+      setTriggerValue('sort', at.dataset.sort);
+    }
     else {
       // as the browser's own buttons do, which leaves one step to go back
       history.pushState({}, '', new URL(at.dataset.go, location.href));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -87,6 +88,41 @@ def test_what_opens_is_without_barriers(running: Server, seen: Browser) -> None:
     seen.wait_for("[data-testid='stPopoverBody'] code", "tabular")
     seen.settle()  # colours of what is pressed fade
     assert violations(seen) == []
+
+
+def test_sorting_by_the_keyboard_keeps_the_focus_and_is_announced(
+    running: Server, seen: Browser
+) -> None:
+    seen.open(f"{running.url}/{LINKS['entry']}")
+    heading = seen.wait_for(
+        ".st-key-table-problems [data-sort$=':tokens'], "
+        ".st-key-table-problems [data-sort$='tokens']"
+    )
+    name = heading.text
+    seen.driver.execute_script("arguments[0].focus()", heading)
+    heading.send_keys(Keys.ENTER)
+    seen.wait_for(".st-key-table-problems th[aria-sort]", name)
+
+    def focused_heading() -> Any:
+        found = seen.driver.switch_to.active_element
+        return found if found.text.startswith(name) and len(found.text) < 40 else None
+
+    focused = seen.wait_until(focused_heading, "the focus on the heading")
+    assert focused.value_of_css_property("outline-style") == "solid"
+
+    def announced() -> str:
+        (found,) = seen.find(".st-key-table-problems [role='status']")
+        return str(found.get_attribute("textContent"))
+
+    said = seen.wait_until(announced, "the announcement")
+    assert said.startswith(f"Sorted by {name}, ")
+    assert said.endswith("cending")
+    focused.send_keys(Keys.ENTER)  # the other way round
+    seen.wait_until(
+        lambda: announced() not in ("", said),
+        "the other order",
+    )
+    assert seen.wait_until(focused_heading, "the focus on the heading")
 
 
 def test_a_note_opens_by_the_keyboard_and_closes_again(running: Server, seen: Browser) -> None:
