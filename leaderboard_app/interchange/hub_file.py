@@ -15,20 +15,16 @@ Every field may be left out. An example:
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from leaderboard_app.library.board_file import read_fields
 from leaderboard_app.library.selection import canonical
-from simulator.errors import UserError, nearest, one_line
-from simulator.storage import read_plain_text
+from simulator.errors import UserError, nearest
 
 FILE_NAME = "hub.toml"
-
-FORMAT = 1
-"""Version of `hub.toml`; the line `format = 1` may be left out."""
 
 KEYS = ("dataset", "licence", "models", "benchmarks")
 
@@ -73,14 +69,9 @@ def read_hub_names(submissions: Path) -> HubNames:
         The file is not valid; the message names the field.
     """
     file = submissions / FILE_NAME
-    try:
-        found = tomllib.loads(read_plain_text(file))
-    except FileNotFoundError:
+    found = read_fields(file)
+    if found is None:
         return HubNames()
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: cannot be read ({one_line(error)}); correct it") from None
-    if found.pop("format", FORMAT) != FORMAT:
-        raise UserError(f"{file}: not of format {FORMAT}; upgrade deepprune-sim, or correct it")
     for key in found:
         if key not in KEYS:
             raise UserError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from simulator.errors import UserError, nearest, one_line
 from simulator.storage import read_plain_text
@@ -21,7 +22,7 @@ from simulator.submissions.metadata import wrong_link, wrong_text
 FILE_NAME = "board.toml"
 
 FORMAT = 1
-"""Version of `board.toml`; the line `format = 1` may be left out."""
+"""Version of a keeper's file; the line `format = 1` may be left out."""
 
 TITLE = "deepprune-sim leaderboard"
 """Title of a board that states none."""
@@ -66,6 +67,25 @@ class Board:
 KEYS = tuple(field.name for field in fields(Board))
 
 
+def read_fields(file: Path) -> dict[str, Any] | None:
+    """Read a keeper's file, without its line `format`; None if there is no such file.
+
+    Raises
+    ------
+    UserError
+        The file cannot be read, or is of another format.
+    """
+    try:
+        found = tomllib.loads(read_plain_text(file))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{file}: cannot be read ({one_line(error)}); correct it") from None
+    if found.pop("format", FORMAT) != FORMAT:
+        raise UserError(f"{file}: not of format {FORMAT}; upgrade deepprune-sim, or correct it")
+    return found
+
+
 def read_board(submissions: Path) -> Board:
     """Read `board.toml` of a folder of submissions; the default if there is no such file.
 
@@ -75,14 +95,9 @@ def read_board(submissions: Path) -> Board:
         The file is not valid; the message names the field.
     """
     file = submissions / FILE_NAME
-    try:
-        found = tomllib.loads(read_plain_text(file))
-    except FileNotFoundError:
+    found = read_fields(file)
+    if found is None:
         return Board()
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: cannot be read ({one_line(error)}); correct it") from None
-    if found.pop("format", FORMAT) != FORMAT:
-        raise UserError(f"{file}: not of format {FORMAT}; upgrade deepprune-sim, or correct it")
     wrong = []
     for key, value in found.items():
         if key not in KEYS:
