@@ -16,6 +16,9 @@ from simulator.runs.results import Metric, RunResult, read_results
 TOKENS, DOLLARS, FLOPS = UNITS = ("tokens", "dollars", "FLOPs")
 """Units of the total cost, by their names in links."""
 
+PRICED = (DOLLARS, FLOPS)
+"""Units that need a price or a size of each model."""
+
 PRICES_FILE = "prices.toml"
 """File in the folder of submissions with prices and sizes of models (`report --prices`)."""
 
@@ -177,4 +180,4 @@ def unpriced(group: Group, unit: str, prices: Mapping[str, Price]) -> list[str]:
             return False
         return price.output is not None if unit == DOLLARS else price.active_parameters is not None
 
-    return [] if unit == TOKENS else [each for each in models if not known(prices.get(each))]
+    return [each for each in models if not known(prices.get(each))] if unit in PRICED else []

@@ -25,6 +25,7 @@ from leaderboard_app.tradeoff.labels import HEIGHT as LOWEST
 from leaderboard_app.views.board import first_view, published
 from leaderboard_app.views.board.costing import (
     DOLLARS,
+    PRICED,
     TOKENS,
     UNITS,
     Costing,
@@ -276,11 +277,13 @@ def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
 def _asks(library: Library, group: Group) -> bool:
     """Return True if the link asks for a unit of cost whose prices or sizes are not known."""
     unit = screen.parameter("unit") or TOKENS
-    return unit in UNITS and bool(unpriced(group, unit, prices_of(library, group)))
+    return unit in PRICED and bool(unpriced(group, unit, prices_of(library, group)))
 
 
 def _costing(library: Library, group: Group, unit: str, place: DeltaGenerator) -> Costing:
     """Return the unit of cost with its prices; boxes ask for those that the board has not."""
+    if unit not in PRICED:
+        return Costing(unit)
     prices: Mapping[str, Price] = prices_of(library, group)
     lacking = unpriced(group, unit, prices)
     if not lacking:

@@ -189,6 +189,18 @@ def test_sizes_of_models_come_from_the_boards_file(
     assert cost == pytest.approx(6e9 * tokens, rel=0.01)
 
 
+def test_a_wrong_file_of_prices_stops_only_what_needs_prices(
+    open_app: Open, full: Folders, tmp_path: Path
+) -> None:
+    shutil.copytree(full.submissions / "2026-11-20-checked-cons", tmp_path / "checked")
+    (tmp_path / "prices.toml").write_text("x = [", encoding="utf-8")
+    folders = Folders(full.cache, tmp_path / "runs", tmp_path)
+    assert len(methods(open_app(folders))) == 1
+    app = open_app(folders, unit="dollars")
+    assert not app.exception
+    assert "prices.toml: not TOML" in app.error[0].value
+
+
 @pytest.mark.parametrize(
     "link",
     [
