@@ -143,7 +143,7 @@ def sort(reader: Reader) -> float:
 
 def tradeoff(reader: Reader) -> float:
     reader.open("board")
-    return reader.clicked(PAGE, "Trade-off", drawn())
+    return reader.clicked(PAGE, "Trade-off", f"{there('h1', 'against tokens')} && {drawn()}")
 
 
 def another_cost(reader: Reader) -> float:
@@ -153,12 +153,13 @@ def another_cost(reader: Reader) -> float:
 
 def entry(reader: Reader) -> float:
     reader.open("board")
-    return reader.clicked(f"{ROW} > th a[data-go]", "", f"{drawn()} && {there('h3', 'Cite')}")
+    return reader.clicked(f"{ROW} > th a[data-go]", "", f"{drawn()} && {there('h2', 'Cite')}")
 
 
 def problem(reader: Reader) -> float:
     reader.open("entry", entry=reader.entries[0], pool=POOL)
-    return reader.clicked(".st-key-table-problems tbody a", "", drawn(2))
+    shown = f"{there('h1', ' on problem ')} && {drawn()}"
+    return reader.clicked(".st-key-table-problems tbody a", "", shown)
 
 
 def next_problem(reader: Reader) -> float:
@@ -177,13 +178,13 @@ def trace_by_number(reader: Reader) -> float:
     box = reader.seen.wait_for("input[aria-label='Trace']")
     reader.seen.click(box)
     box.send_keys("2")
-    return reader.timed("found.blur()", there("h3", "Trace 2"), box)
+    return reader.timed("found.blur()", there("h2", "Trace 2"), box)
 
 
 def trace_by_click(reader: Reader) -> float:
     reader.open("problem", entry=reader.entries[0], pool=POOL)
     bar = f"{CHART} .mark-rect path[aria-roledescription='bar'], {CHART} .mark-rect path"
-    return reader.timed(PRESS, there("h3", "Trace "), reader.seen.find(bar)[3])
+    return reader.timed(PRESS, there("h2", "Trace "), reader.seen.find(bar)[3])
 
 
 def copy_markdown(reader: Reader) -> float:
@@ -195,13 +196,14 @@ def copy_markdown(reader: Reader) -> float:
 def compare(reader: Reader) -> float:
     reader.open("board")
     target = link("compare", entries=",".join(reader.entries[:2]))
-    return reader.timed(GO, f"{drawn()} && {there('.st-key-table-by-problem')}", target)
+    return reader.timed(GO, f"{there('h2', 'Problem by problem')} && {drawn()}", target)
 
 
 def compare_a_third(reader: Reader) -> float:
     reader.open("compare", entries=",".join(reader.entries[:2]))
-    option = reader.option("Entries", reader.entries[2].rpartition("-")[2])
-    return reader.timed(CLICK, there("h3", "All pairs"), option)
+    method, number = reader.entries[2][len("2025-01-01-") :].rsplit("-", 1)
+    option = reader.option("Entries", f"{method} {int(number)} ")
+    return reader.timed(CLICK, there("h2", "All pairs"), option)
 
 
 def data(reader: Reader) -> float:
@@ -211,8 +213,8 @@ def data(reader: Reader) -> float:
 
 def data_of_a_pool(reader: Reader) -> float:
     reader.open("data")
-    curves = drawn(3)
-    return reader.timed(CLICK, curves, reader.option("Open a pool", POOL))
+    shown = f"{there('h2', POOL)} && {drawn(3)}"
+    return reader.timed(CLICK, shown, reader.option("Open a pool", POOL))
 
 
 STEPS: dict[str, Callable[[Reader], float]] = {
