@@ -42,6 +42,22 @@ BUSY = "[data-testid='stStatusWidget'], [data-testid='stSkeleton'], [data-testid
 DONE = "[data-testid='stApp'][data-test-script-state='notRunning'] h1"
 """A heading in an app whose page has run."""
 
+STILL = """
+const [element, done] = arguments;
+let before = '';
+const look = () => {
+  element.scrollIntoView({block: 'center', behavior: 'instant'});
+  const {x, y, width, height} = element.getBoundingClientRect();
+  const now = [x, y, width, height].join();
+  const top = document.elementFromPoint(x + width / 2, y + height / 2);
+  if (now === before && top && (element.contains(top) || top.contains(element))) return done();
+  before = now;
+  setTimeout(look, 50);
+};
+look();
+"""
+"""Scrolls to an element until it is where it was 50 ms before, with nothing above it."""
+
 LOOKING_FOR_ITS_ROOT = re.compile(r"/[a-z]+/_stcore/(health|host-config) .*404")
 """Harmless 404s: Streamlit probes below the page's path before it probes the root."""
 
@@ -185,8 +201,8 @@ class Browser:
             before = now
 
     def click(self, element: Any) -> None:
-        """Scroll to an element and click it."""
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        """Scroll to an element and click it, once it stands still."""
+        self.driver.execute_async_script(STILL, element)
         element.click()
 
     def faults(self) -> list[str]:
