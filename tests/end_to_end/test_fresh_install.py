@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-import pytest
 from checkout import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -24,6 +24,7 @@ from simulator.loading import method_names
 from simulator.pools.shipped import shipped_pools
 
 PROGRAM = """
+import os
 import sys
 
 class OnlyTheCore:
@@ -32,10 +33,27 @@ class OnlyTheCore:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, OnlyTheCore())
+import simulator.commands.run
 from simulator.cli import main
-main(sys.argv[1:])
+
+for name, arguments in COMMANDS.items():
+    if not os.fork():
+        os.mkdir(name)
+        os.chdir(name)
+        os.environ["DEEPPRUNE_SIM_CACHE"] = os.path.abspath("cache")
+        for number, stream in enumerate(("stdout", "stderr"), 1):
+            os.dup2(os.open(stream, os.O_CREAT | os.O_WRONLY), number)
+        main(arguments)
+    _, status = os.wait()
+    print(name, os.waitstatus_to_exitcode(status))
 """
-"""The command line where the modules in ABSENT cannot be imported."""
+"""Commands, each in an empty folder of its own, where the modules in ABSENT cannot be imported.
+
+Each runs in a fork, so that the program is loaded once.
+"""
+
+OUTPUTS = ("stdout", "stderr")
+"""Files of a command's output, in its folder."""
 
 SPELLED = {"cons@N": "cons@16", "short-m@k": "short-3@16"}
 METHODS = [SPELLED.get(name, name) for name in method_names()]
@@ -106,15 +124,35 @@ def absent_modules() -> frozenset[str]:
     )
 
 
-def fresh(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in an empty folder, without a cache of pools."""
-    return subprocess.run(
-        [sys.executable, "-c", f"ABSENT = {set(absent_modules())}\n{PROGRAM}", *arguments],
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended: its exit code, its output, and the empty folder it ran in."""
+
+    code: int
+    stdout: str
+    stderr: str
+    folder: Path
+
+
+def fresh(folder: Path, commands: dict[str, list[str]]) -> dict[str, Done]:
+    """Run commands, each in an empty folder of its own, without a cache of pools."""
+    program = f"ABSENT = {set(absent_modules())}\nCOMMANDS = {commands}\n{PROGRAM}"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT), "DEEPPRUNE_SIM_CACHE": str(folder / "cache")},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
+        check=True,
     )
+    codes = dict(line.split() for line in done.stdout.splitlines())
+    assert codes.keys() == commands.keys()
+    return {
+        name: Done(
+            int(code), *((folder / name / each).read_text() for each in OUTPUTS), folder / name
+        )
+        for name, code in codes.items()
+    }
 
 
 def test_the_extras_are_absent_and_the_core_is_there() -> None:
@@ -128,41 +166,45 @@ def test_every_method_is_expected_to_do_something() -> None:
     assert {*CUT_TRACES, *FEWER_TRACES, *FEW_TOKENS, *WHOLE, *REFUSED} == set(METHODS)
 
 
-@pytest.mark.parametrize(("method", "signal"), REFUSED.items())
-def test_a_method_whose_signal_is_not_there_says_so(
-    tmp_path: Path, method: str, signal: str
-) -> None:
-    done = fresh(tmp_path, "run", method, "-o", "out")
+def test_a_method_whose_signal_is_not_there_says_so(tmp_path: Path) -> None:
+    done = fresh(tmp_path, {method: ["run", method, "-o", "out"] for method in REFUSED})
     (pool,) = shipped_pools()
-    assert done.returncode == 2
-    (error,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert error == (
-        f"error: {method} needs {signal} and probes, which no recorded pool here has ({pool}); "
-        "import one that has, or record one with live"
-    )
-    assert "Traceback" not in done.stderr
+    for method, signal in REFUSED.items():
+        assert done[method].code == 2
+        (error,) = [line for line in done[method].stderr.splitlines() if line.startswith("error: ")]
+        assert error == (
+            f"error: {method} needs {signal} and probes, which no recorded pool here has ({pool}); "
+            "import one that has, or record one with live"
+        )
+        assert "Traceback" not in done[method].stderr
 
 
-@pytest.mark.parametrize("method", [each for each in METHODS if each not in REFUSED])
-def test_every_method_runs_in_an_empty_folder(tmp_path: Path, method: str) -> None:
-    done = fresh(tmp_path, "run", method, "--repeats", "2", "-o", "out", "--json")
-    assert done.returncode == 0, done.stderr
+def test_every_method_runs_in_an_empty_folder(tmp_path: Path) -> None:
+    options = ["--repeats", "2", "-o", "out", "--json"]
+    methods = [each for each in METHODS if each not in REFUSED]
+    done = fresh(tmp_path, {method: ["run", method, *options] for method in methods})
+    assert {each: done[each].stderr for each in methods if done[each].code} == {}
+    for method in methods:
+        it_does_what_is_expected(method, done[method])
+
+
+def it_does_what_is_expected(method: str, done: Done) -> None:
     (pool,) = shipped_pools()
-    assert done.stderr.startswith("no recorded pool in ")
+    assert done.stderr.startswith("no recorded pool in "), method
     assert f"replaying {pool}, which comes with deepprune-sim" in done.stderr.splitlines()[0]
     run: dict[str, Any] = json.loads(done.stdout)
     (entry,) = run["pools"]
-    assert entry["pool"] == pool
-    assert not entry["synthetic"]
+    assert entry["pool"] == pool, method
+    assert not entry["synthetic"], method
     least = 0.45 if method == "deepconf-optillm" else 0.5  # its vote forgets how many vote
-    assert least < entry["metrics"]["accuracy"]["value"] <= 1
-    assert [rule for rule in run["stop_rules"] if not rule["halts"]] == []
+    assert least < entry["metrics"]["accuracy"]["value"] <= 1, method
+    assert [rule for rule in run["stop_rules"] if not rule["halts"]] == [], method
 
-    decisions = pq.read_table(tmp_path / "out" / "decisions.parquet")
+    decisions = pq.read_table(done.folder / "out" / "decisions.parquet")
     cut = pc.and_(pc.invert(decisions["finished"]), pc.greater(decisions["num_tokens"], 0))
     share = pc.mean(cut).as_py()
-    assert (share >= 0.1) if method in CUT_TRACES else (share == 0)
+    assert (share >= 0.1) if method in CUT_TRACES else (share == 0), method
     started = entry["metrics"]["traces_started"]["value"]
-    assert (started < entry["budget"]) == (method in FEWER_TRACES)
+    assert (started < entry["budget"]) == (method in FEWER_TRACES), method
     saved = entry["metrics"]["reduction"]["value"]
-    assert (saved == 0) if method in WHOLE else (saved > 0.02)
+    assert (saved == 0) if method in WHOLE else (saved > 0.02), method
