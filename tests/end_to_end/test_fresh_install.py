@@ -52,9 +52,6 @@ for name, arguments in COMMANDS.items():
 Each runs in a fork, so that the program is loaded once.
 """
 
-OUTPUTS = ("stdout", "stderr")
-"""Files of a command's output, in its folder."""
-
 SPELLED = {"cons@N": "cons@16", "short-m@k": "short-3@16"}
 METHODS = [SPELLED.get(name, name) for name in method_names()]
 
@@ -148,11 +145,14 @@ def fresh(folder: Path, commands: dict[str, list[str]]) -> dict[str, Done]:
     codes = dict(line.split() for line in done.stdout.splitlines())
     assert codes.keys() == commands.keys()
     return {
-        name: Done(
-            int(code), *((folder / name / each).read_text() for each in OUTPUTS), folder / name
-        )
+        name: Done(int(code), *output_of(folder / name), folder / name)
         for name, code in codes.items()
     }
+
+
+def output_of(folder: Path) -> tuple[str, str]:
+    """Read the standard output and standard error of a command that ran in a folder."""
+    return (folder / "stdout").read_text(), (folder / "stderr").read_text()
 
 
 def test_the_extras_are_absent_and_the_core_is_there() -> None:
