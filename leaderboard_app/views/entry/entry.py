@@ -19,7 +19,7 @@ from leaderboard_app.library.library import (
     tokens_text,
 )
 from leaderboard_app.library.pool_answers import readable
-from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.glossary import FIGURES, unsigned_zero
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.catalogue.figures import ANSWERS, RECOMPUTED, VERIFIED
@@ -427,10 +427,10 @@ def problem_cells(each: ProblemFigures, *, judged: bool) -> list[Cell]:
     saved_tokens = each.baseline_tokens - each.tokens
     cells = [
         Cell(f"{100 * each.accuracy:.0f}", each.accuracy),
-        Cell(f"{100 * difference:+.0f}" if difference else "0", difference),
+        Cell(unsigned_zero(f"{100 * difference:+.0f}"), difference),
         Cell(f"{each.tokens:,.0f}", each.tokens),
-        Cell(f"{100 * each.saved:.1f}", each.saved),
-        Cell(f"{saved_tokens:,.0f}", saved_tokens),
+        Cell(f"{100 * each.saved:z.1f}", each.saved),
+        Cell(f"{saved_tokens:z,.0f}", saved_tokens),
         Cell(answers_text(each.answers)),
         Cell(f"{each.clock:,.6g}", each.clock),
     ]
