@@ -14,7 +14,7 @@ from leaderboard_app.library.library import Entry, Library, Result, load
 from leaderboard_app.library.standings import Group, groups
 from leaderboard_app.shown.table import Table
 from leaderboard_app.views.board.standing_table import hide
-from leaderboard_app.views.entry.entry import ProblemFigures, problem_figures, results_of
+from leaderboard_app.views.entry.entry import ProblemFigures, figures_by_pool
 from simulator.errors import UserError
 
 OPEN_LICENCES = re.compile(
@@ -97,17 +97,13 @@ def read_content(folders: Folders, told: Told = lambda stage, done: None) -> Con
     library = load(
         replace(folders, runs=nowhere), lambda done: told("Recomputing figures, once", done)
     )
-    pairs = [
-        (entry, result)
-        for entry in library.entries
-        for synthetic in (False, True)
-        for result in results_of(entry, synthetic=synthetic)
-    ]
     figures: dict[tuple[str, str], Sequence[ProblemFigures]] = {}
-    for number, (entry, result) in enumerate(pairs):
-        told("Reading answers", number / len(pairs))
+    for number, entry in enumerate(library.entries):
+        told("Reading answers", number / len(library.entries))
+        results = entry.results.values()
         try:
-            figures[entry.id, result.column] = problem_figures(library, entry, result)
+            found = figures_by_pool(library, entry, [each.pool for each in results])
         except UserError:  # its page says that the entry is broken
-            figures[entry.id, result.column] = ()
+            found = {}
+        figures |= {(entry.id, each.column): found.get(each.pool, ()) for each in results}
     return Content(board, library, figures)

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import parse_qs, quote, urlsplit
 
 from leaderboard_app.shown.table import Cell, Table
@@ -77,9 +78,8 @@ class Names:
 
     def page_of(self, link: str) -> str | None:
         """Return the page that an app's link leads to; None if the export has no such page."""
-        parts = urlsplit(link)
-        given = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        match parts.path.strip("./"):
+        path, given = _parsed(link)
+        match path:
             case "":
                 return INDEX
             case "entry":
@@ -100,6 +100,14 @@ class Names:
             return replace(cell, link=None if to is None else relative(page, to))
 
         return replace(table, rows=tuple(tuple(map(local, row)) for row in table.rows))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(link: str) -> tuple[str, Mapping[str, str]]:
+    """Return the page that a link of the app names, and its parameters."""
+    parts = urlsplit(link)
+    given = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    return parts.path.strip("./"), given
 
 
 def _part(name: str) -> str:

@@ -93,7 +93,7 @@ def _without_pool(on: OnPool) -> Table:
     columns = (Column("problem", "Problem", numeric=False), Column("entries", "Entries"))
     rows = []
     for problem in on.problems:
-        count = len(on.tables[problem].rows)
+        count = len(on.on_problem[problem])
         rows.append((Cell(problem, problem, link=_to(on, problem)), Cell(str(count), count)))
     return Table(f"Problems of {on.name}", columns, tuple(rows))
 

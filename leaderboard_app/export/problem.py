@@ -15,7 +15,12 @@ from leaderboard_app.shown.charts import unchecked
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
-from leaderboard_app.views.entry.entry import ProblemFigures, problem_table
+from leaderboard_app.views.entry.entry import (
+    ProblemFigures,
+    asked_a_judge,
+    problem_cells,
+    problem_columns,
+)
 from leaderboard_app.views.problem import picture as pictures
 from leaderboard_app.views.problem import problem as problems
 from leaderboard_app.views.problem import saving
@@ -75,44 +80,59 @@ class OnPool:
             return None
         here = self.pool.info.fingerprint
         found = [
-            ((each.accuracy >= each.baseline_accuracy, each.saved), entry, result)
-            for entry, result, figures in self.results
-            for each in figures
-            if each.problem_id == problem
-            and part_of(entry) == RANKED
-            and result.fingerprint == here
+            row
+            for row in self.on_problem[problem]
+            if part_of(row.entry) == RANKED and row.result.fingerprint == here
         ]
         if not found:
             return None
-        _, entry, result = max(found, key=lambda each: each[0])
-        return entry, result
+        best = max(found, key=_merit)
+        return best.entry, best.result
 
     @cached_property
-    def tables(self) -> dict[str, Table]:
-        """Table of each problem: a row for each entry, as in the entry's own table."""
-        columns: dict[str, Column] = {}
-        rows: dict[str, list[tuple[tuple[Cell, ...], dict[str, Cell]]]] = {}
+    def on_problem(self) -> dict[str, list[_Row]]:
+        """Results of the entries on each problem, in the order of `results`."""
+        rows: dict[str, list[_Row]] = {}
         for entry, result, found in self.results:
-            table = problem_table(entry, result, found)
-            table = self.content.publishable(self.name, table)
-            keys = [each.key for each in table.columns]
-            columns |= {
-                each.key: _for_all(each) for each in table.columns if each.key not in columns
-            }
-            for each, row in zip(found, table.rows, strict=True):
-                cells = dict(zip(keys, row, strict=True))
-                rows.setdefault(each.problem_id, []).append((_head(entry, result), cells))
-        kept = [each for key, each in columns.items() if key != "problem"]
-        return {
-            problem: Table(
-                f"All entries on {problem}",
-                (*_COLUMNS, *kept),
-                tuple(
-                    (*head, *(cells.get(each.key, Cell()) for each in kept)) for head, cells in own
-                ),
-            )
-            for problem, own in rows.items()
-        }
+            head, judged = _head(entry, result), asked_a_judge(found)
+            for each in found:
+                rows.setdefault(each.problem_id, []).append(_Row(entry, result, each, head, judged))
+        return rows
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Columns of a problem's results, without the problem's own."""
+        columns: dict[str, Column] = {}
+        for _, result, found in self.results:
+            for each in problem_columns(result, judged=asked_a_judge(found))[1:]:
+                columns.setdefault(each.key, _for_all(each))
+        return tuple(columns.values())
+
+    def table(self, problem: str) -> Table:
+        """Build the table of a problem: a row for each entry, as in the entry's own table."""
+        rows = []
+        for row in self.on_problem[problem]:
+            cells = problem_cells(row.figures, judged=row.judged)
+            missing = len(self.columns) - len(cells)  # judge calls, the last column
+            rows.append((*row.head, *cells, *[Cell()] * missing))
+        table = Table(f"All entries on {problem}", (*_COLUMNS, *self.columns), tuple(rows))
+        return self.content.publishable(self.name, table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Result of an entry on a problem; `head` has the cells of `_COLUMNS`."""
+
+    entry: Entry
+    result: Result
+    figures: ProblemFigures
+    head: tuple[Cell, ...]
+    judged: bool
+
+
+def _merit(row: _Row) -> tuple[bool, float]:
+    """Return the key of the entry to draw: right as often as cons@N, then tokens saved."""
+    return row.figures.accuracy >= row.figures.baseline_accuracy, row.figures.saved
 
 
 def _head(entry: Entry, result: Result) -> tuple[Cell, ...]:
@@ -145,7 +165,7 @@ def write_problem(writer: Writer, on: OnPool, problem: str) -> None:
         for word, name in (("Previous", before), ("Next", after))
         if name is not None
     ]
-    table = on.tables[problem]
+    table = on.table(problem)
     question = _question(on, problem)
     values = {
         "neighbours": neighbours,

@@ -22,8 +22,6 @@ class Selection:
 
     Parameters
     ----------
-    models, benchmarks
-        Names as in headings: keeps their columns, and rows with a figure there.
     badges, needs
         Keeps rows with one of these badges; rows that need one of these signals.
     since, until
@@ -32,18 +30,11 @@ class Selection:
         Columns to hide, by group or heading.
     """
 
-    models: tuple[str, ...] = ()
-    benchmarks: tuple[str, ...] = ()
     badges: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
     hidden: tuple[str, ...] = ()
-
-    @property
-    def filters(self) -> bool:
-        """True if it can leave rows out."""
-        return self != Selection(hidden=self.hidden)
 
     def takes(self, badge: str | None, day: str | None, needs: Sequence[str] | None) -> bool:
         """Return True if a row with this badge, date and needs (None: unknown) is shown."""
@@ -62,16 +53,15 @@ class Selection:
 class PoolColumn:
     """A model on a benchmark, spelled as in publications if there is one.
 
-    `column` is the pool's (`Result.column`), None for published figures only; `traces`
-    distinguishes several pools of one model and benchmark.
+    `column` is the pool's (`Result.column`); `traces` distinguishes several pools of one model and
+    benchmark.
     """
 
     key: str
     model: str
     benchmark: str
-    column: str | None
+    column: str
     traces: str = ""
-    published: bool = False
 
     @property
     def heading(self) -> str:
@@ -130,12 +120,11 @@ def canonical(name: str) -> str:
 
 
 def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
-    """Return the models and benchmarks that have figures, in the order of publications.
+    """Return the models and benchmarks that entries ran on, in the order of publications.
 
     Models that the most local entries ran on come first, as most rows have their figures there.
     Pools of one model and benchmark with different traces have a column each.
     """
-    published = () if synthetic else library.published
     found: dict[tuple[str, str], dict[str, Result]] = {}
     ran: Counter[str] = Counter()
     for entry in library.entries:
@@ -144,24 +133,17 @@ def pool_columns(library: Library, synthetic: bool) -> list[PoolColumn]:
         for column, result in own.items():
             key = (canonical(result.model), canonical(result.benchmark))
             found.setdefault(key, {}).setdefault(column, result)
-    for figure in published:
-        found.setdefault((canonical(figure.model), canonical(figure.benchmark)), {})
     models = _spellings((each.model for each in library.published), found, 0)
     benchmarks = _spellings((each.benchmark for each in library.published), found, 1)
-    stated = {(canonical(each.model), canonical(each.benchmark)) for each in published}
     orders = (sorted(models, key=lambda each: -ran[each]), [*benchmarks])
     columns = []
     for key in sorted(found, key=lambda each: tuple(map(list.index, orders, each))):
         model, benchmark = models[key[0]], benchmarks[key[1]]
         name = ".".join(key)
-        pools = found[key]
-        if len(pools) < 2:
-            pool = next(iter(pools), None)
-            columns.append(PoolColumn(name, model, benchmark, pool, published=key in stated))
+        if len(found[key]) == 1:
+            columns.append(PoolColumn(name, model, benchmark, *found[key]))
             continue
-        if key in stated:
-            columns.append(PoolColumn(name, model, benchmark, None, published=True))
-        for pool, traces in _told_apart(pools).items():
+        for pool, traces in _told_apart(found[key]).items():
             columns.append(PoolColumn(f"{name}.{traces}", model, benchmark, pool, traces))
     return columns
 

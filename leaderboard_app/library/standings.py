@@ -142,11 +142,10 @@ def _groups(library: Library, synthetic: bool) -> list[Group]:
             ranked[column] += entry.takes_part
             names[column] = result.pool
     columns = [each for each in pool_columns(library, synthetic) if each.column in every]
-    columns.sort(key=lambda each: (-ranked[each.column or ""], -every[each.column or ""]))
+    columns.sort(key=lambda each: (-ranked[each.column], -every[each.column]))
     found = [
         Group(each.key, each.heading, (each.column,), (names[each.column],), synthetic)
         for each in columns
-        if each.column is not None
     ]
     placed = next((each for each in places(library, synthetic).values() if each.pools), None)
     if placed is not None and len(placed.pools) > 1:
@@ -349,8 +348,3 @@ def _with(row: Standing, averages: Mapping[str, Metric]) -> Standing:
     if "cost" in known and "tokens_per_problem" in averages and all(c == t for c, t in spent):
         known["cost"] = averages["tokens_per_problem"]  # neither probes nor a judge
     return replace(row, metrics={name: known[name] for name in MEASURED if name in known})
-
-
-def row_of(library: Library, group: Group, entry: str) -> Standing | None:
-    """Return the row of an entry in a group; None if it has none there."""
-    return next((each for each in standings(library, group) if each.entry.id == entry), None)

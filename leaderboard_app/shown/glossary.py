@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 from leaderboard_app.shown.table import Cell
@@ -36,9 +37,8 @@ class Figure:
             return ""
         if abs(value * self.scale) >= ABSURD:
             return f"{value * self.scale:.3g}"
-        shown = f"{value * self.scale:{'+' if self.signed else ''},.{self._digits(value)}f}"
-        zero = f"{0:.{self.digits}f}"
-        return zero if shown.lstrip("+-") == zero and not self.signed else shown
+        sign = "+" if self.signed else ""
+        return unsigned_zero(f"{value * self.scale:{sign},.{self._digits(value)}f}")
 
     def _digits(self, value: float) -> int:
         """Return the number of decimals; small values get more, so that they do not show as 0."""
@@ -73,6 +73,11 @@ class Figure:
             high=metric.high,
             below=below,
         )
+
+
+def unsigned_zero(number: str) -> str:
+    """Return a formatted number, without its sign if it is rounded to zero."""
+    return number if re.search("[1-9a-z]", number) else number.lstrip("+-")
 
 
 BOOTSTRAP = "The interval is a bootstrap over problems."

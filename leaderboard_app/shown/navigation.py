@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,11 @@ def link(page: str, **parameters: str | int | None) -> str:
 
     It works from every page, as all pages are on the same level.
     """
-    given = {name: str(value) for name, value in parameters.items() if value is not None}
+    given = "&".join(
+        f"{name}={_quoted(str(value))}" for name, value in parameters.items() if value is not None
+    )
     path = "./" if page == HOME else page
-    return f"{path}?{urlencode(given)}" if given else path
+    return f"{path}?{given}" if given else path
+
+
+_quoted = lru_cache(maxsize=4096)(quote_plus)

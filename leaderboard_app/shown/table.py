@@ -206,8 +206,12 @@ def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) 
     parts.append(_head(table, order, sortable, roles))
     parts.append(f"<tbody{roles['rowgroup']}>")
     popovers: dict[str, str] = {}
+    tags = [_tags(table, index, roles) for index in range(len(table.columns))]
     for row in table.rows:
-        cells = (_data(table, index, cell, popovers, roles) for index, cell in enumerate(row))
+        cells = [
+            f"{start}{_data(table.caption, cell, popovers)}{end}"
+            for (start, end), cell in zip(tags, row, strict=True)
+        ]
         parts.append(f"<tr{roles['row']}>{''.join(cells)}</tr>")
     parts.append("</tbody></table></div>")
     parts += [f'<p class="dps-note">{_with_links(note)}</p>' for note in table.notes]
@@ -285,10 +289,18 @@ def _heading(
     return f'<th scope="col" class="{kind}"{role}{group}{hint}{sort}>{text}</th>'
 
 
-def _data(
-    table: Table, index: int, cell: Cell, popovers: dict[str, str], roles: Mapping[str, str]
-) -> str:
-    """Return a cell; a note that is opened from it is added to `popovers`, with its id."""
+def _tags(table: Table, index: int, roles: Mapping[str, str]) -> tuple[str, str]:
+    """Return the start and end tags of a column's cells."""
+    kind = _kind(table, index)
+    if index == 0:
+        return f'<th scope="row" class="{kind}"{roles["rowheader"]}>', "</th>"
+    heading = escape(_in_full(table.columns[index]))
+    label = f' data-label="{heading}"' if table.stack and heading else ""
+    return f'<td class="{kind}"{roles["cell"]}{label}>', "</td>"
+
+
+def _data(caption: str, cell: Cell, popovers: dict[str, str]) -> str:
+    """Return what a cell holds; a note opened from it is added to `popovers`, with its id."""
     text = escape(cell.text or NOTHING)
     if cell.bold:
         text = f"<b>{text}</b>"
@@ -299,19 +311,14 @@ def _data(
     if linked is not None:
         text = linked
     elif cell.note:
-        name = popovers.setdefault(cell.note, _name_of(table.caption, cell.note))
+        name = popovers.setdefault(cell.note, _name_of(caption, cell.note))
         kind = "dps-why" if cell.text else "dps-why dps-empty"
         text = f'<button type="button" class="{kind}" popovertarget="{name}"{hint}>{text}</button>'
     if cell.mark:
         text += f"<sup>{escape(cell.mark)}</sup>"
     if cell.below:
         text += f' <span class="dps-below">{escape(cell.below)}</span>'
-    kind = _kind(table, index)
-    if index == 0:
-        return f'<th scope="row" class="{kind}"{roles["rowheader"]}>{text}</th>'
-    heading = escape(_in_full(table.columns[index]))
-    label = f' data-label="{heading}"' if table.stack and heading else ""
-    return f'<td class="{kind}"{roles["cell"]}{label}>{text}</td>'
+    return text
 
 
 def _name_of(caption: str, note: str) -> str:

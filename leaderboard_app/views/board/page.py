@@ -270,7 +270,7 @@ def _options(library: Library, group: Group) -> tuple[Selection, Costing]:
             chips.of_widget("badge", "badge"),
             chips.of_widget("without column", "hide", hideable()),
         )
-    selection = Selection((), (), badge, needs, _iso(since), _iso(until), hidden)
+    selection = Selection(badge, needs, _iso(since), _iso(until), hidden)
     return selection, costing
 
 

@@ -19,7 +19,7 @@ from leaderboard_app.library.library import (
     tokens_text,
 )
 from leaderboard_app.library.pool_answers import readable
-from leaderboard_app.shown.glossary import FIGURES
+from leaderboard_app.shown.glossary import FIGURES, unsigned_zero
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.table import Cell, Column, Table
 from simulator.catalogue.figures import ANSWERS, RECOMPUTED, VERIFIED
@@ -343,29 +343,65 @@ def problem_figures(library: Library, entry: Entry, result: Result) -> list[Prob
     UserError
         Its answers cannot be read.
     """
+    return figures_by_pool(library, entry, [result.pool]).get(result.pool, [])
+
+
+def figures_by_pool(
+    library: Library, entry: Entry, pools: Sequence[str]
+) -> dict[str, list[ProblemFigures]]:
+    """Return the entry's results on each problem of several pools, as `problem_figures` does.
+
+    Raises
+    ------
+    UserError
+        Its answers cannot be read.
+    """
     file = str(entry.figures.resolve() / ANSWERS_FILE)
     with readable(f"{entry.id}: its answers"):
         rows = library.rows(
-            "SELECT problem_id, avg(correct::INT) AS accuracy, avg(tokens) AS tokens, "
+            "SELECT pool, problem_id, avg(correct::INT) AS accuracy, avg(tokens) AS tokens, "
             "avg(baseline_correct::INT) AS baseline_accuracy, avg(clock) AS clock, "
             "avg(baseline_tokens) AS baseline_tokens, avg(judge_calls) AS judge_calls "
-            "FROM read_parquet(?) WHERE pool = ? GROUP BY problem_id ORDER BY problem_id",
-            [file, result.pool],
+            "FROM read_parquet(?) WHERE list_contains(?, pool) "
+            "GROUP BY pool, problem_id ORDER BY pool, problem_id",
+            [file, [*pools]],
         )
         said = library.rows(
-            "SELECT problem_id, answer, count(*) AS times FROM read_parquet(?) WHERE pool = ? "
-            "GROUP BY problem_id, answer ORDER BY problem_id, times DESC, answer",
-            [file, result.pool],
+            "SELECT pool, problem_id, answer, count(*) AS times FROM read_parquet(?) "
+            "WHERE list_contains(?, pool) GROUP BY pool, problem_id, answer "
+            "ORDER BY pool, problem_id, times DESC, answer",
+            [file, [*pools]],
         )
-    answers: dict[str, list[tuple[str | None, int]]] = {}
+    answers: dict[tuple[str, str], list[tuple[str | None, int]]] = {}
     for row in said:
-        answers.setdefault(row["problem_id"], []).append((row["answer"], row["times"]))
-    return [ProblemFigures(**row, answers=tuple(answers[row["problem_id"]])) for row in rows]
+        answer = (row["answer"], row["times"])
+        answers.setdefault((row["pool"], row["problem_id"]), []).append(answer)
+    found: dict[str, list[ProblemFigures]] = {}
+    for row in rows:
+        pool = row.pop("pool")
+        own = tuple(answers[pool, row["problem_id"]])
+        found.setdefault(pool, []).append(ProblemFigures(**row, answers=own))
+    return found
 
 
 def problem_table(entry: Entry, result: Result, problems: Sequence[ProblemFigures]) -> Table:
     """Build the table of problems, each linked to its replay."""
-    judged = any(each.judge_calls for each in problems)
+    judged = asked_a_judge(problems)
+    rows = []
+    for each in problems:
+        to = link("problem", entry=entry.id, pool=result.pool, problem=each.problem_id)
+        first = Cell(each.problem_id, each.problem_id, link=to)
+        rows.append((first, *problem_cells(each, judged=judged)))
+    return Table(f"Problems of {result.pool}", problem_columns(result, judged=judged), tuple(rows))
+
+
+def asked_a_judge(problems: Sequence[ProblemFigures]) -> bool:
+    """Return True if the entry asked a judge on any of the problems."""
+    return any(each.judge_calls for each in problems)
+
+
+def problem_columns(result: Result, *, judged: bool) -> tuple[Column, ...]:
+    """Return the columns of the table of problems; that of judge calls if `judged`."""
     columns = [
         Column("problem", "Problem", numeric=False),
         Column("accuracy", "Right, %", help="Share of repeats in which it is right"),
@@ -382,28 +418,25 @@ def problem_table(entry: Entry, result: Result, problems: Sequence[ProblemFigure
     ]
     if judged:
         columns.append(Column("judge", "Judge calls", help="Mean over repeats", descending=True))
-    rows = []
-    for each in problems:
-        difference = each.accuracy - each.baseline_accuracy
-        saved_tokens = each.baseline_tokens - each.tokens
-        cells = [
-            Cell(
-                each.problem_id,
-                each.problem_id,
-                link=link("problem", entry=entry.id, pool=result.pool, problem=each.problem_id),
-            ),
-            Cell(f"{100 * each.accuracy:.0f}", each.accuracy),
-            Cell(f"{100 * difference:+.0f}" if difference else "0", difference),
-            Cell(f"{each.tokens:,.0f}", each.tokens),
-            Cell(f"{100 * each.saved:.1f}", each.saved),
-            Cell(f"{saved_tokens:,.0f}", saved_tokens),
-            Cell(answers_text(each.answers)),
-            Cell(f"{each.clock:,.6g}", each.clock),
-        ]
-        if judged:
-            cells.append(Cell(f"{each.judge_calls:,.1f}", each.judge_calls))
-        rows.append(tuple(cells))
-    return Table(f"Problems of {result.pool}", tuple(columns), tuple(rows))
+    return tuple(columns)
+
+
+def problem_cells(each: ProblemFigures, *, judged: bool) -> list[Cell]:
+    """Build the cells of a problem's `problem_columns`, without the first."""
+    difference = each.accuracy - each.baseline_accuracy
+    saved_tokens = each.baseline_tokens - each.tokens
+    cells = [
+        Cell(f"{100 * each.accuracy:.0f}", each.accuracy),
+        Cell(unsigned_zero(f"{100 * difference:+.0f}"), difference),
+        Cell(f"{each.tokens:,.0f}", each.tokens),
+        Cell(f"{100 * each.saved:z.1f}", each.saved),
+        Cell(f"{saved_tokens:z,.0f}", saved_tokens),
+        Cell(answers_text(each.answers)),
+        Cell(f"{each.clock:,.6g}", each.clock),
+    ]
+    if judged:
+        cells.append(Cell(f"{each.judge_calls:,.1f}", each.judge_calls))
+    return cells
 
 
 def answers_text(answers: Sequence[tuple[str | None, int]], most: int = 3) -> str:

@@ -85,8 +85,8 @@ def savings_text(result: Result, problems: Sequence[ProblemFigures]) -> str:
     more, same, less = (sum(outcome(each) == name for each in problems) for name in OUTCOMES)
     return (
         f"Of the {total:,.0f} tokens of cons@{result.budget} over {len(problems)} problems the "
-        f"entry saves {saved / max(total, 1):.1%}; most on {ranked[0].problem_id} "
-        f"({ranked[0].saved:.1%}), least on {ranked[-1].problem_id} ({ranked[-1].saved:.1%}). It "
+        f"entry saves {saved / max(total, 1):z.1%}; most on {ranked[0].problem_id} "
+        f"({ranked[0].saved:z.1%}), least on {ranked[-1].problem_id} ({ranked[-1].saved:z.1%}). It "
         f"is right more often than cons@{result.budget} on {more}, as often on {same} and less "
         f"often on {less} of them."
     )

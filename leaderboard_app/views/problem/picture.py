@@ -153,13 +153,14 @@ def picture(
         # A separate table: redrawing the whole picture is slow in a browser.
         alt.Chart(alt.NamedData(name=FRAME))
         .mark_rect(filled=False, stroke="#ff4b9f", strokeWidth=2)
-        .encode(x=canvas.x, x2="end:Q", y=_at(canvas.y, "top:Q"), y2="under:Q"),
+        .encode(x=canvas.x, x2=alt.X2("end:Q"), y=_at(canvas.y, "top:Q"), y2=alt.Y2("under:Q")),
     ]
-    return (
-        alt.layer(*layers)
-        .resolve_scale(shape="independent")
-        .configure_mark(invalid=None)  # no value is missing, and checking is slow in a browser
-        .properties(height=height_of(len(rows)) + AROUND)
+    return alt.LayerChart(  # at once: each step that follows copies all layers
+        layer=layers,
+        resolve=alt.Resolve(scale=alt.ScaleResolveMap(shape="independent")),
+        # no value is missing, and checking is slow in a browser
+        config=alt.Config(mark=alt.MarkConfig(invalid=None)),
+        height=height_of(len(rows)) + AROUND,
     )
 
 
@@ -217,9 +218,9 @@ def _ghosts(canvas: _Canvas) -> alt.Chart:
         .mark_rect(opacity=0.25)
         .encode(
             x=_at(canvas.x, "end:Q"),
-            x2="full:Q",
+            x2=alt.X2("full:Q"),
             y=_at(canvas.y, "top:Q"),
-            y2="under:Q",
+            y2=alt.Y2("under:Q"),
             color=canvas.colour,
         )
     )
@@ -237,9 +238,9 @@ def _answers(canvas: _Canvas, hover: Sequence[alt.Tooltip]) -> alt.Chart:
         .mark_rect(cursor="pointer")
         .encode(
             x=canvas.x,
-            x2="end:Q",
+            x2=alt.X2("end:Q"),
             y=_at(canvas.y, "top:Q"),
-            y2="under:Q",
+            y2=alt.Y2("under:Q"),
             color=canvas.colour,
             tooltip=[*hover],
         )
@@ -254,7 +255,9 @@ def _right(canvas: _Canvas) -> alt.Chart:
     return (
         _of(rows, "a", "b", "top", "under")
         .mark_rect(color="#009E73")
-        .encode(x=canvas.along("a:Q"), x2="b:Q", y=_at(canvas.y, "top:Q"), y2="under:Q")
+        .encode(
+            x=canvas.along("a:Q"), x2=alt.X2("b:Q"), y=_at(canvas.y, "top:Q"), y2=alt.Y2("under:Q")
+        )
     )
 
 

@@ -76,6 +76,16 @@ def test_json_of_a_table_has_unrounded_values_and_intervals() -> None:
     }
 
 
+@given(st.lists(st.tuples(st.text(), st.none() | st.floats() | st.text()), max_size=3), st.text())
+def test_json_of_a_table_is_indented_as_by_the_standard_library(
+    cells: list[tuple[str, float | str | None]], note: str
+) -> None:
+    columns = (Column("a", "A"), Column('"rows": []', '"rows": []'))
+    rows = tuple((Cell(text, value), Cell(note, low=1.0)) for text, value in cells)
+    text = as_json(Table(note, columns, rows, (note, '\n "rows": []')))
+    assert text == json.dumps(json.loads(text), ensure_ascii=False, indent=1) + "\n"
+
+
 @pytest.mark.parametrize(
     ("link", "page"),
     [

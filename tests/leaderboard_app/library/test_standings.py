@@ -13,11 +13,12 @@ from leaderboard_app.library.library import Library
 from leaderboard_app.library.standings import (
     ALL,
     PARTS,
+    Group,
+    Standing,
     contenders,
     groups,
     part_of,
     places,
-    row_of,
     standings,
 )
 
@@ -25,6 +26,11 @@ from leaderboard_app.library.standings import (
 def ten(*right: int, tokens: int = 100) -> Any:
     """Make sums of one repeat on ten problems; cons@N is never right, with 200 tokens on each."""
     return made_sums(right, [tokens] * 10, repeats=1, baseline_right=False, baseline_tokens=200)
+
+
+def row_of(library: Library, group: Group, entry: str) -> Standing:
+    (found,) = [each for each in standings(library, group) if each.entry.id == entry]
+    return found
 
 
 ALL_RIGHT, NONE_RIGHT = (1,) * 10, (0,) * 10
@@ -75,7 +81,6 @@ def test_figures_of_several_pools_are_means_with_equal_weights() -> None:
     found = made_library([made_entry("x", a, b), made_entry("y", a, b)], {"x": own, "y": own})
     group = next(each for each in groups(found, False) if each.key == ALL)
     row = row_of(found, group, "x")
-    assert row is not None
     values = {name: metric.value for name, metric in row.metrics.items()}
     assert values["accuracy"] == pytest.approx(0.75)
     assert values["tokens_per_problem"] == pytest.approx(75)
@@ -92,7 +97,6 @@ def test_without_probes_and_judge_the_total_cost_of_several_pools_is_that_of_the
     found = made_library([made_entry("x", a, b), made_entry("y", a, b)], {"x": own, "y": own})
     group = next(each for each in groups(found, False) if each.key == ALL)
     row = row_of(found, group, "y")
-    assert row is not None
     assert row.metrics["cost"] == row.metrics["tokens_per_problem"]
     assert row.metrics["cost"].low is not None
 
@@ -163,7 +167,6 @@ def test_a_row_is_what_its_answers_say(full_library: Library) -> None:
     """Recomputed from the verifier's answers, by code of its own."""
     group = next(each for each in groups(full_library, False) if len(each.pools) == 1)
     row = row_of(full_library, group, "2026-11-20-checked-asc")
-    assert row is not None
     answers = pq.read_table(row.entry.path / "verified" / "answers.parquet").to_pandas()
     own = answers[answers["pool"] == group.pools[0]]
     assert row.metrics["accuracy"].value == pytest.approx(own["correct"].mean())

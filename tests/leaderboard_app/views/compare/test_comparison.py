@@ -196,8 +196,8 @@ def test_the_matrix_is_row_minus_column_with_intervals(library: Library) -> None
     found = compare.together(entries, compare.of_both(shared, *entries))
     table = compare_tables.matrix(found, entries, "accuracy")
     assert [[cell.text or NOTHING for cell in row] for row in table.rows] == [
-        ["a", NOTHING, "+0.0", "+62.5"],
-        ["b", "+0.0", NOTHING, "+62.5"],
+        ["a", NOTHING, "0.0", "+62.5"],
+        ["b", "0.0", NOTHING, "+62.5"],
         ["c", "-62.5", "-62.5", NOTHING],
     ]
     cell = table.rows[0][3]
