@@ -1,4 +1,4 @@
-"""Time of the figures of the pages Trade-off and Compare with many entries.
+"""Processor time of the figures of the pages Trade-off and Compare with many entries.
 
     python benchmarks/tradeoff_speed.py --entries 200
 
@@ -46,7 +46,7 @@ SIZES = {"aime24": 30, "aime25": 30, "gpqa-diamond": 198}
 T = TypeVar("T")
 
 LEAST: list[float] = []
-"""Seconds of each step so far."""
+"""Processor seconds of each step so far."""
 
 
 class MadeUp:
@@ -121,12 +121,12 @@ def _entry(name: str, sums: Mapping[str, ProblemSums]) -> Entry:
 
 
 def timed(what: str, made: Callable[[], T]) -> T:
-    """Print the least of three times, and return the last result."""
+    """Print the least processor time of three, and return the last result."""
     times = []
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.process_time()
         found = made()
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     print(f"| {what} | {min(times):.3f} |")
     LEAST.append(min(times))
     return found
@@ -163,9 +163,9 @@ def main() -> None:
         made_up.once = Once()
         return measure(library, pools, "tokens")
 
-    began = time.perf_counter()
+    began = time.process_time()
     measured = timed("Trade-off: nine pools averaged", averaged)
-    averaging = (time.perf_counter() - began) / 3
+    averaging = (time.process_time() - began) / 3
     view = timed("Trade-off: front and lines", lambda: tradeoff.choose(measured))
     chart = timed("Trade-off: picture", lambda: tradeoff_chart.draw(view, log=True))
     area, every = frame(view, log=True), marks.marks(view)
@@ -175,11 +175,11 @@ def main() -> None:
     timed("Trade-off: tables", lambda: [*map(as_html, tradeoff.tables(view).values())])
     for count in (2, MOST):
         time_compared(library, made_up.entries[:count])
-    began = time.perf_counter()
+    began = time.process_time()
     sums = [[made_up.sums[entry.id][pool] for entry in made_up.entries] for pool in pools]
     combine([pool.rpartition("/")[2] for pool in pools], sums, [True] * len(made_up.entries))
     print(in_yardsticks("tradeoff", sum(LEAST)))
-    print(f"\n`combine` takes {(time.perf_counter() - began) / averaging:.1f} times the averages.")
+    print(f"\n`combine` takes {(time.process_time() - began) / averaging:.1f} times the averages.")
 
 
 if __name__ == "__main__":

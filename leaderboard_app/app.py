@@ -11,6 +11,7 @@ import streamlit as st
 from streamlit import runtime
 
 from leaderboard_app import warming
+from leaderboard_app.address import keep_address
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.navigation import HOME, PAGES
 from simulator.errors import UserError
@@ -40,6 +41,7 @@ def main() -> None:
     except UserError as error:  # one line with the remedy, as on the command line
         st.error(str(error).replace("\n", " "), icon=":material/error:")
     screen.mend_frame()
+    keep_address()
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ ORDER = {
     "deepprune_sim": ["cli", "__main__"],
     "leaderboard_app": [
         *("library", "shown", "tradeoff", "views", "export", "interchange"),
-        *("warming", "app", "server", "cli"),
+        *("address", "warming", "app", "server", "cli"),
     ],
 }
 """The parts of each top package, lowest first: a part imports those before it only."""
@@ -37,6 +37,7 @@ ORDER = {
 POLICYS_SIDE = ("simulator.rules", "simulator.policy", "simulator.methods", "simulator.loading")
 
 MAY_USE_STREAMLIT = {
+    "leaderboard_app.address",
     "leaderboard_app.app",
     "leaderboard_app.server",
     "leaderboard_app.shown.screen",

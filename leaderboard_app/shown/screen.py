@@ -15,6 +15,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit import runtime
+from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load
@@ -90,17 +91,18 @@ def library() -> Library:
     was read of a folder stays valid until it changes.
     """
     folders = Folders.from_environment()
+    place = st.empty()  # in each run, so that all below stays where it is: what moves is made anew
     with _READING:
         key = (folders, _WATCH.state(folders))
         if key not in _LIBRARIES:
-            _LIBRARIES[key] = _read(folders)
+            _LIBRARIES[key] = _read(folders, place)
             for old in [*_LIBRARIES][:-2]:
                 del _LIBRARIES[old]
         return _LIBRARIES[key]
 
 
-def _read(folders: Folders) -> Library:
-    place, began = st.empty(), time.monotonic()
+def _read(folders: Folders, place: DeltaGenerator) -> Library:
+    began = time.monotonic()
 
     def progress(done: float) -> None:
         if time.monotonic() - began > BAR_AFTER:

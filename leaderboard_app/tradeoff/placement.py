@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +41,8 @@ Segment = tuple[float, float, float, float]
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.intp]
+Conflicts = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,135 +105,138 @@ def place(
     board = _Board(first)
     texts = [each.texts[0] for each in wanted]
     for index in order:
-        each = wanted[index]
-        tried = [(each.texts[0], first[index])]
-        done = board.add(index)
-        for text in each.texts[1:] if not done else ():
-            tried.append((text, surroundings.places([(each.at, text, each.urgent)])[0]))
-        for crossing in (False, True):
-            for text, places in tried if not done else ():
-                board.places[index], texts[index] = places, text
-                if done := board.add(index, crossing=crossing):
-                    break
+        each, places = wanted[index], {texts[index]: first[index]}
+        for crossing, text in product((False, True), each.texts):
+            if text not in places:
+                places[text] = surroundings.places([(each.at, text, each.urgent)])[0]
+            if text != texts[index]:
+                texts[index] = text
+                board.replace(index, places[text])
+            if board.add(index, crossing=crossing):
+                break
     board.improve()
     found: list[Placed | None] = [None] * len(wanted)
-    for index, column in zip(board.there, board.held.T.tolist(), strict=True):
+    for index, rank in board.rank.items():
+        column = board.every[:, index, rank].tolist()
         box, end, leads = Box(*column[:4]), (column[6], column[7]), bool(column[8])
         found[index] = Placed(texts[index], box, leads, end)
     return found
 
 
 class _Board:
-    """Labels that have a place.
+    """Labels that have a place, and which places of all labels these block.
 
-    `places` has the places of every label by its number, the best first, `there` the numbers of
-    those that have a place, `held` their places in this order, and `rank` how good these are.
+    `every` has the places of every label by its number and rank, the best first; where a label has
+    fewer than `MOST`, NaN. `rank` has the rank of the place of each label that has one. `blocked`
+    tells for each place whether each label's place meets it (`MEETS`) or only its line (`CROSSES`).
     """
 
     def __init__(self, places: Sequence[Floats]) -> None:
-        self.places = [*places]
-        self.there: list[int] = []
-        self.rank: list[int] = []
-        self.held = np.empty((9, 0))
+        self.every = np.full((ROWS, len(places), MOST), np.nan)
+        self.blocked = np.zeros((len(places), MOST, len(places)), dtype=np.uint8)
+        self.rank: dict[int, int] = {}
+        for index, each in enumerate(places):
+            self.every[:, index, : each.shape[1]] = each
+
+    def replace(self, index: int, places: Floats) -> None:
+        """Give a label other places; it must have none yet."""
+        self.every[:, index] = np.nan
+        self.every[:, index, : places.shape[1]] = places
+        there = [*self.rank]
+        held = self.every[:, there, [*self.rank.values()]]
+        self.blocked[index][:, there] = _conflicts(self.every[:, index], held)
 
     def add(self, index: int, *, crossing: bool = False) -> bool:
         """Put a label at its first place that is free, or that moving another label frees.
 
         With `crossing`, lines to labels may cross.
         """
-        places = self.places[index]
-        others = self.held.T.tolist()
-        for rank, place in enumerate(places[:, :FIRST].T.tolist() if not crossing else ()):
-            if all(_apart(place, other) for other in others):
-                self._hold(index, rank)
-                return True
-        conflicts = _conflicts(places, self.held, crossing)
-        free = np.flatnonzero(~conflicts.any(axis=1))
+        conflicts = self._conflicts(index, crossing)
+        number = conflicts.sum(axis=1)
+        free = np.flatnonzero(number == 0)
         if len(free):
-            self._hold(index, int(free[0]))
+            self._put(index, int(free[0]))
             return True
-        single = np.flatnonzero(conflicts.sum(axis=1) == 1)
-        blocking = np.nonzero(conflicts[single])[1]
+        single = np.flatnonzero(number == 1)
+        blocking = conflicts[single].argmax(axis=1)
         for other in [*dict.fromkeys(blocking.tolist())][:BLOCKING]:
+            others = np.delete(self._conflicts(other, crossing), other, axis=1)
+            movable = np.flatnonzero(~others.any(axis=1))
             wanted = single[blocking == other]
-            rest = np.delete(self.held, other, axis=1)
-            moves = self.places[self.there[other]]
-            movable = np.flatnonzero(~_conflicts(moves, rest, crossing).any(axis=1))
-            fits = ~_conflicts(places[:, wanted], moves[:, movable], crossing)
+            found = _conflicts(self.every[:, index, wanted], self.every[:, other, movable])
+            fits = ~_counts(found, crossing)
             if fits.any():
                 best = int(fits.any(axis=1).argmax())
-                self._move(other, int(movable[fits[best].argmax()]))
-                self._hold(index, int(wanted[best]))
+                self._put(other, int(movable[fits[best].argmax()]))
+                self._put(index, int(wanted[best]))
                 return True
         return False
 
     def improve(self) -> None:
         """Move each label to a better place that has become free."""
-        for number, index in enumerate(self.there):
-            better = self.places[index][:, : min(self.rank[number], FIRST)].T.tolist()
-            others = np.delete(self.held, number, axis=1).T.tolist() if better else []
-            for rank, place in enumerate(better):
-                if all(_apart(place, other) for other in others):
-                    self._move(number, rank)
-                    break
+        for index, rank in self.rank.items():
+            conflicts = self._conflicts(index, False)[: min(rank, BETTER)]
+            conflicts[:, index] = False
+            free = np.flatnonzero(~conflicts.any(axis=1))
+            if len(free):
+                self._put(index, int(free[0]))
 
-    def _hold(self, index: int, rank: int) -> None:
-        self.there.append(index)
-        self.rank.append(rank)
-        self.held = np.column_stack([self.held, self.places[index][:, rank]])
+    def _conflicts(self, index: int, crossing: bool) -> Bools:
+        """Return True for each place of a label and each label whose place is in its way."""
+        there = ~np.isnan(self.every[0, index])
+        return _counts(self.blocked[index, there], crossing)
 
-    def _move(self, number: int, rank: int) -> None:
-        self.rank[number] = rank
-        self.held[:, number] = self.places[self.there[number]][:, rank]
-
-
-def _apart(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Check that two places do not conflict: what `_conflicts` finds, faster for few."""
-    left, top, right, bottom, x, y, _, _, leads = one
-    left2, top2, right2, bottom2, x2, y2, _, _, leads2 = other
-    if left < right2 and left2 < right and top < bottom2 and top2 < bottom:
-        return False
-    if not leads and not leads2:
-        return True
-    if min(left, x) > max(right2, x2) or min(left2, x2) > max(right, x):
-        return True
-    if min(top, y) > max(bottom2, y2) or min(top2, y2) > max(bottom, y):
-        return True
-    if (leads and _passes(one, other)) or (leads2 and _passes(other, one)):
-        return False
-    return not (leads and leads2 and _divides(one, other) and _divides(other, one))
+    def _put(self, index: int, rank: int) -> None:
+        self.rank[index] = rank
+        found = _conflicts(self.every.reshape(ROWS, -1), self.every[:, index, [rank]])
+        self.blocked[:, :, index] = found.reshape(-1, MOST)
 
 
-def _passes(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Check that a place's line meets another's box."""
-    enter, leave = 0.0, 1.0
-    for axis in (0, 1):
-        start, along = one[4 + axis], (one[6 + axis] - one[4 + axis]) or 1e-9
-        first, second = (other[axis] - start) / along, (other[axis + 2] - start) / along
-        enter, leave = max(enter, min(first, second)), min(leave, max(first, second))
-    return enter <= leave
+MEETS, CROSSES = 1, 2
+"""Conflicts of two places: a box meets a box or a line; or only their lines cross."""
 
 
-def _divides(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Check that the ends of another place's line are on both sides of a place's line."""
-    x, y, across, down = one[4], one[5], one[6] - one[4], one[7] - one[5]
-    first = across * (other[5] - y) - down * (other[4] - x)
-    return first * (across * (other[7] - y) - down * (other[6] - x)) < 0
-
-
-def _conflicts(places: Floats, held: Floats, crossing: bool) -> Bools:
-    """Return True for each place and each held one whose boxes or lines meet."""
-    found = _overlap(places[:4], held[:4])
-    leads, led = np.flatnonzero(places[8]), np.flatnonzero(held[8])
-    found[:, led] |= _meet(held[4:8, led], places[:4]).T
-    found[leads] |= _meet(places[4:8, leads], held[:4])
-    if not crossing:
-        found[np.ix_(leads, led)] |= _cross(places[4:8, leads], held[4:8, led])
+def _counts(conflicts: Conflicts, crossing: bool) -> Bools:
+    """Return True for each conflict, or only for those that are no crossing of lines."""
+    found: Bools = (conflicts == MEETS) if crossing else (conflicts > 0)
     return found
 
 
-FIRST, MOST = 12, 60
-"""Numbers of places of a label that are tried first, and in all."""
+def _conflicts(places: Floats, held: Floats) -> Conflicts:
+    """Return the conflict of each of `places` and each of `held`; 0 if there is none.
+
+    Only those are compared whose boxes and lines lie where those of the other do.
+    """
+    found = np.zeros((places.shape[1], held.shape[1]), dtype=np.uint8)
+    pairs = _touch(places[9:], held[9:]).nonzero()
+    one, other = places[:, pairs[0]], held[:, pairs[1]]
+    leads, led = one[8] > 0, other[8] > 0
+    meets = _overlap(one, other)
+    if leads.any():
+        meets |= leads & _meet(one[4:8], other)
+    if led.any():
+        meets |= led & _meet(other[4:8], one)
+    crosses = leads & led
+    if crosses.any():
+        crosses &= _cross(one[4:8], other[4:8])
+    found[pairs] = np.where(meets, MEETS, crosses * CROSSES)
+    return found
+
+
+def _around(segments: Floats) -> Floats:
+    """Return the boxes around segments."""
+    ends = segments[:2], segments[2:]
+    return np.concatenate([np.minimum(*ends), np.maximum(*ends)])
+
+
+MOST = 60
+"""Maximum number of places of a label."""
+
+BETTER = 12
+"""Number of the best places of a label that it moves to once they are free."""
+
+ROWS = 13
+"""Rows of places: box, line, 1 if the line is drawn, and the box around all of it."""
 
 BLOCKING = 3
 """Maximum number of labels in the way of another that may move."""
@@ -275,8 +280,9 @@ class _Surroundings:
     def places(self, labels: Sequence[tuple[Point, str, bool]]) -> list[Floats]:
         """Return the places of each label that other labels may still take, the best first.
 
-        A label is a point, a text, and True for bold letters. A place is a column: left, top, right
-        and bottom of the box, start and end of the line from its point, 1 if the line is drawn.
+        A label is a point, a text, and True for bold letters. A place is a column of `ROWS`: left,
+        top, right and bottom of the box, start and end of the line from its point, 1 if the line is
+        drawn, left, top, right and bottom of box and line.
         """
         at = _columns([each for each, _, _ in labels], 2)
         widths = [text_width(text, bold) + 2 * PADDING for _, text, bold in labels]
@@ -289,11 +295,12 @@ class _Surroundings:
         owner, place = fits.nonzero()
         boxes = boxes[:, fits]
         for others in (np.concatenate([self.points - DOT, self.points + DOT]), self.blocked):
-            free = ~_overlap(boxes, others).any(axis=1)
+            free = ~_overlap(boxes[:, :, None], others[:, None]).any(axis=1)
             boxes, owner, place = boxes[:, free], owner[free], place[free]
         lines, leads, harm = self._lines(at[:, owner], boxes)
         order = np.lexsort((radius[place] + harm, owner))
-        columns = np.concatenate([boxes, lines, leads[None]])[:, order]
+        extents = np.minimum(boxes[:2], at[:, owner]), np.maximum(boxes[2:], at[:, owner])
+        columns = np.concatenate([boxes, lines, leads[None], *extents])[:, order]
         ends = np.searchsorted(owner[order], np.arange(len(labels) + 1))
         return [
             columns[:, start : min(start + MOST, end)] for start, end in pairwise(ends.tolist())
@@ -306,17 +313,27 @@ class _Surroundings:
         """
         ends = np.stack([np.clip(at[0], boxes[0], boxes[2]), np.clip(at[1], boxes[1], boxes[3])])
         own = np.hypot(*(ends - at))
+        leads: Bools = own > CLOSE
+        close = np.flatnonzero(~leads)
+        leads[close] = self._nearer(at[:, close], boxes[:, close], own[close])
+        lines = np.concatenate([at, ends])
+        needed = np.flatnonzero(leads)
+        dots = np.concatenate([self.points - DOT + 2, self.points + DOT - 2])
+        line, passed = _meeting(lines[:, needed], dots)
+        line = needed[line[(at[:, needed[line]] != self.points[:, passed]).any(axis=0)]]
+        avoided = np.bincount(_meeting(self.lines, boxes)[1], minlength=len(own))
+        crossed = np.bincount(line, minlength=len(own))
+        return lines, leads, 18.0 * avoided + 6.0 * leads + 60.0 * crossed
+
+    def _nearer(self, at: Floats, boxes: Floats, own: Floats) -> Bools:
+        """Return True for each box that another point is as near to as its own, or shares it."""
         x, y = self.points
         same = (at[0][:, None] == x) & (at[1][:, None] == y)
         across = np.maximum(boxes[0][:, None] - x, x - boxes[2][:, None]).clip(0.0)
         down = np.maximum(boxes[1][:, None] - y, y - boxes[3][:, None]).clip(0.0)
         nearest = np.where(same, np.inf, np.hypot(across, down)).min(axis=1, initial=np.inf)
-        leads = (own > CLOSE) | (own >= nearest) | (same.sum(axis=1) > 1)
-        lines = np.concatenate([at, ends])
-        passed = _meet(lines, np.concatenate([self.points - DOT + 2, self.points + DOT - 2]))
-        harm = 18.0 * _meet(self.lines, boxes).sum(axis=0)
-        harm += leads * (6.0 + 60.0 * (passed & ~same).sum(axis=1))
-        return lines, leads, harm
+        found: Bools = (own >= nearest) | (same.sum(axis=1) > 1)
+        return found
 
 
 def _columns(values: Sequence[Sequence[float]], size: int) -> Floats:
@@ -325,20 +342,34 @@ def _columns(values: Sequence[Sequence[float]], size: int) -> Floats:
 
 
 def _overlap(boxes: Floats, others: Floats) -> Bools:
-    """Return True for each of `boxes` and each of `others` that overlap."""
-    left, top, right, bottom = boxes[:, :, None]
-    found: Bools = (left < others[2]) & (others[0] < right)
-    found &= (top < others[3]) & (others[1] < bottom)
+    """Return True where boxes overlap."""
+    found: Bools = (boxes[0] < others[2]) & (others[0] < boxes[2])
+    found &= (boxes[1] < others[3]) & (others[1] < boxes[3])
     return found
 
 
+def _touch(boxes: Floats, others: Floats) -> Bools:
+    """Return True for each of `boxes` and each of `others` that share at least a border."""
+    left, top, right, bottom = boxes[:, :, None]
+    found: Bools = (left <= others[2]) & (others[0] <= right)
+    found &= (top <= others[3]) & (others[1] <= bottom)
+    return found
+
+
+def _meeting(segments: Floats, boxes: Floats) -> tuple[Integers, Integers]:
+    """Return the numbers of the segment and the box of each pair that meets."""
+    segment, box = _touch(_around(segments), boxes).nonzero()
+    meets = _meet(segments[:, segment], boxes[:, box])
+    return segment[meets], box[meets]
+
+
 def _meet(segments: Floats, boxes: Floats) -> Bools:
-    """Return True for each segment and each box that meet: the slab method."""
-    x, y, x2, y2 = segments[:, :, None]
+    """Return True where a segment meets a box: the slab method."""
     enter, leave = np.zeros(1), np.ones(1)
-    for start, end, low, high in ((x, x2, boxes[0], boxes[2]), (y, y2, boxes[1], boxes[3])):
-        along = 1 / np.where(end == start, 1e-9, end - start)
-        first, second = (low - start) * along, (high - start) * along
+    for axis in (0, 1):
+        start, along = segments[axis], segments[axis + 2] - segments[axis]
+        along = 1 / np.where(along == 0, 1e-9, along)
+        first, second = (boxes[axis] - start) * along, (boxes[axis + 2] - start) * along
         enter = np.maximum(enter, np.minimum(first, second))
         leave = np.minimum(leave, np.maximum(first, second))
     found: Bools = enter <= leave
@@ -346,8 +377,8 @@ def _meet(segments: Floats, boxes: Floats) -> Bools:
 
 
 def _cross(lines: Floats, others: Floats) -> Bools:
-    """Return True for each of `lines` and each of `others` that cross, other than at an end."""
-    ax, ay, bx, by = lines[:, :, None]
+    """Return True where a line crosses another, other than at an end."""
+    ax, ay, bx, by = lines
     cx, cy, dx, dy = others
     across, down = bx - ax, by - ay
     found: Bools = (across * (cy - ay) - down * (cx - ax)) * (

@@ -64,9 +64,10 @@ def page(library: Library) -> None:
     asked = screen.parameter("data") == SYNTHETIC
     synthetic = True in there and (asked or False not in there)
     library = in_time(library, synthetic)
+    notice = st.empty()  # also without one, so that all below stays where it is
     if library.hasty:
         count = len(library.entries)
-        st.info(
+        notice.info(
             f"The ranks of {count:,} entries are being computed, once; rows have none until then. "
             "Reload the page in a while.",
             icon=":material/hourglass_top:",

@@ -1,9 +1,13 @@
-"""Rendering of pages: plain texts where Streamlit reads Markdown."""
+"""Rendering of pages: plain texts where Streamlit reads Markdown, and a steady layout."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from leaderboard_app.library.folders import Folders
 from leaderboard_app.shown import screen
 
 
@@ -19,3 +23,16 @@ from leaderboard_app.shown import screen
 )
 def test_texts_in_markdown_are_shown_as_they_are(text: str, shown: str) -> None:
     assert screen.plain(text) == shown
+
+
+@pytest.mark.parametrize("page", ["board", "tradeoff"])
+def test_a_run_that_reads_the_files_has_everything_at_its_place_in_other_runs(
+    open_app: Callable[..., AppTest], small: Folders, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    # A widget that moves is made anew in the browser, and then may no longer change the address.
+    app = open_app(small, page).run()
+    places = [(place, each.type) for place, each in app.main.children.items()]
+    monkeypatch.setattr(screen, "_LIBRARIES", {})
+    app.run()
+    assert screen._LIBRARIES
+    assert [(place, each.type) for place, each in app.main.children.items()] == places

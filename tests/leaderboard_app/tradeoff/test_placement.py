@@ -156,17 +156,43 @@ COORDINATES = st.integers(0, 60).map(float)
 
 @st.composite
 def columns(draw: st.DrawFn) -> list[float]:
-    """Draw a place: a box, a line to it and 1 if the line is drawn."""
+    """Draw a place: a box, a line to it, 1 if the line is drawn, and the box around all of it."""
     left, top, x, y = (draw(COORDINATES) for _ in range(4))
-    box = (left, top, left + draw(st.integers(1, 30)), top + draw(st.integers(1, 9)))
-    end = min(max(x, box[0]), box[2]), min(max(y, box[1]), box[3])
-    return [*box, x, y, *end, float(draw(st.booleans()))]
+    right, bottom = left + draw(st.integers(1, 30)), top + draw(st.integers(1, 9))
+    end = min(max(x, left), right), min(max(y, top), bottom)
+    around = min(left, x), min(top, y), max(right, x), max(bottom, y)
+    return [left, top, right, bottom, x, y, *end, float(draw(st.booleans())), *around]
 
 
-@given(columns(), columns())
-def test_both_ways_to_find_conflicts_agree(one: list[float], other: list[float]) -> None:
-    found = placement._conflicts(np.array([one]).T, np.array([other]).T, False)
-    assert placement._apart(one, other) is not bool(found[0, 0])
+def passes(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Check that a place's line meets another's box."""
+    enter, leave = 0.0, 1.0
+    for axis in (0, 1):
+        start, along = one[4 + axis], (one[6 + axis] - one[4 + axis]) or 1e-9
+        first, second = (other[axis] - start) / along, (other[axis + 2] - start) / along
+        enter, leave = max(enter, min(first, second)), min(leave, max(first, second))
+    return enter <= leave
+
+
+def divides(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Check that the ends of another place's line are on both sides of a place's line."""
+    x, y, across, down = one[4], one[5], one[6] - one[4], one[7] - one[5]
+    first = across * (other[5] - y) - down * (other[4] - x)
+    return first * (across * (other[7] - y) - down * (other[6] - x)) < 0
+
+
+@given(st.lists(columns(), min_size=1, max_size=6), st.lists(columns(), min_size=1, max_size=4))
+def test_conflicts_are_boxes_and_lines_that_meet(
+    places: list[list[float]], held: list[list[float]]
+) -> None:
+    found = placement._conflicts(np.array(places).T, np.array(held).T)
+    for one, row in zip(places, found.tolist(), strict=True):
+        for other, conflict in zip(held, row, strict=True):
+            meets = Box(*one[:4]).overlap(Box(*other[:4])) > 0
+            meets |= bool(one[8] and passes(one, other)) or bool(other[8] and passes(other, one))
+            crosses = one[8] and other[8] and divides(one, other) and divides(other, one)
+            expected = placement.MEETS if meets else placement.CROSSES if crosses else 0
+            assert conflict == expected
 
 
 def test_the_same_points_have_the_same_places() -> None:
