@@ -18,15 +18,14 @@ of them: the next run takes the address that came with its request for the brows
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.state.query_params import (
-    QueryParams,
-    _coerce_value_for_query_url,
-    parse_url_param,
-)
+
+if TYPE_CHECKING:
+    from streamlit.runtime.state.query_params import QueryParams
 
 SENT = "address"
 """Key of the address at the end of the last run in the session."""
@@ -37,7 +36,14 @@ def keep_address() -> None:
 
     The browser is told if the address lacks a value or has changed since the last run: its own
     change may have been undone meanwhile. Being told what it has changes nothing there.
+
+    It rests on names that Streamlit keeps private: a release that has others goes without.
     """
+    with suppress(ImportError, AttributeError):
+        _keep_address()
+
+
+def _keep_address() -> None:
     context = get_script_run_ctx()
     if context is None:
         return
@@ -64,6 +70,8 @@ def _write(address: QueryParams, name: str, widget: Any, value: Any) -> None:
 
     As in Streamlit, a default value is not in the address.
     """
+    from streamlit.runtime.state.query_params import _coerce_value_for_query_url
+
     if value == widget.deserializer(None):
         address.discard_param_no_forward_msg(name)
     elif _read(address, name, widget) != value:
@@ -73,6 +81,8 @@ def _write(address: QueryParams, name: str, widget: Any, value: Any) -> None:
 
 def _read(address: QueryParams, name: str, widget: Any) -> Any:
     """Return the value that the address gives a widget, None if it gives none."""
+    from streamlit.runtime.state.query_params import parse_url_param
+
     texts = address.get_all(name)
     if not texts:
         return None

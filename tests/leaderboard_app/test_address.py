@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from streamlit.runtime.state import query_params
 from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
@@ -93,3 +94,14 @@ def test_the_browser_is_told_the_address_after_each_change_and_else_never(
     assert told == [{"size": ["8.0"], "entry": ["runs/a"], "show": ["local"], "needs": ["probes"]}]
     app.run()
     assert len(told) == 1
+
+
+def test_a_release_of_streamlit_with_other_names_goes_without(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(query_params, "_coerce_value_for_query_url")
+    app = opened()
+    app.multiselect(key="needs").set_value(VALUES[0])
+    app.run()
+    assert not app.exception
+    assert app.multiselect(key="needs").value == VALUES[0]
