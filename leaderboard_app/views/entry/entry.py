@@ -432,7 +432,7 @@ def problem_cells(each: ProblemFigures, *, judged: bool) -> list[Cell]:
         Cell(f"{100 * each.saved:z.1f}", each.saved),
         Cell(f"{saved_tokens:z,.0f}", saved_tokens),
         Cell(answers_text(each.answers)),
-        Cell(f"{each.clock:,.6g}", each.clock),
+        Cell(f"{each.clock:,.1f}", each.clock),
     ]
     if judged:
         cells.append(Cell(f"{each.judge_calls:,.1f}", each.judge_calls))

@@ -57,7 +57,7 @@ def _entry(library: Library, entry: Entry) -> None:
     if entry.note:
         st.info(screen.plain(entry.note), icon=":material/info:")
     st.text(entries.byline(entry))
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link(
             PAGES["compare"].file,
             label="Compare it with others",
@@ -66,7 +66,7 @@ def _entry(library: Library, entry: Entry) -> None:
         )
         for name, address in (("Paper", entry.paper), ("Code", entry.code)):
             if address and address.startswith("https://"):
-                st.link_button(name, address, icon=":material/open_in_new:")
+                st.link_button(name, address, icon=":material/open_in_new:", type="tertiary")
     if entry.description:
         st.text(entry.description)
     short = naming.short_name(library, entry)
