@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 
+from leaderboard_app.formulas.mathml import answer_html
 from simulator.report.text import escape_latex
 from simulator.statistics import Estimate
 
@@ -53,6 +54,8 @@ class Cell:
         Small second line, such as an interval; in Markdown and LaTeX behind the text, in brackets.
     links
         Names and https:// addresses that stand instead of the text.
+    answers
+        Parts of the text, in its order, that HTML shows as mathematics if they are LaTeX.
     """
 
     text: str = ""
@@ -66,6 +69,7 @@ class Cell:
     high: float | None = None
     below: str = ""
     links: tuple[tuple[str, str], ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 def estimate_cell(
@@ -194,7 +198,8 @@ def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) 
     """Return a `<table>` in which every text is escaped; it needs no script.
 
     Headings of a sortable table are buttons with `data-sort`; links to pages of this app have
-    `data-go`. Notes of cells and the meanings of columns open without a mouse, too.
+    `data-go`; cells with formulas have their text in `data-source`. Notes of cells and the meanings
+    of columns open without a mouse, too.
     """
     table = without_csv_only(table)
     # roles that stay when the style sheet turns rows into cards
@@ -289,7 +294,10 @@ def _data(
     table: Table, index: int, cell: Cell, popovers: dict[str, str], roles: Mapping[str, str]
 ) -> str:
     """Return a cell; a note that is opened from it is added to `popovers`, with its id."""
-    text = escape(cell.text or NOTHING)
+    text = plain = escape(cell.text or NOTHING)
+    if cell.answers:
+        text = _with_answers(cell)
+    source = f' data-source="{plain}"' if text != plain else ""
     if cell.bold:
         text = f"<b>{text}</b>"
     if cell.underlined:
@@ -308,10 +316,21 @@ def _data(
         text += f' <span class="dps-below">{escape(cell.below)}</span>'
     kind = _kind(table, index)
     if index == 0:
-        return f'<th scope="row" class="{kind}"{roles["rowheader"]}>{text}</th>'
+        return f'<th scope="row" class="{kind}"{roles["rowheader"]}{source}>{text}</th>'
     heading = escape(_in_full(table.columns[index]))
     label = f' data-label="{heading}"' if table.stack and heading else ""
-    return f'<td class="{kind}"{roles["cell"]}{label}>{text}</td>'
+    return f'<td class="{kind}"{roles["cell"]}{label}{source}>{text}</td>'
+
+
+def _with_answers(cell: Cell) -> str:
+    """Return a cell's text with its answers as mathematics, the rest escaped."""
+    shown, rest = [], cell.text
+    for answer in filter(None, cell.answers):
+        before, found, after = rest.partition(answer)
+        if found:
+            shown += [escape(before), str(answer_html(answer))]
+            rest = after
+    return "".join([*shown, escape(rest)])
 
 
 def _name_of(caption: str, note: str) -> str:
