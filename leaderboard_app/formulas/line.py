@@ -113,7 +113,7 @@ def _row(element: Element) -> str:
 def _pieces(element: Element) -> Iterator[_Piece]:
     """Split an element into pieces; rows within rows are one row."""
     name = element.tag
-    if name in ("math", "mrow"):
+    if name in ("math", "mrow") and element.get("class") in (None, "m-box"):
         for child in element:
             yield from _pieces(child)
     elif name in ("mi", "mn", "mtext"):

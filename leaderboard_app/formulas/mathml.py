@@ -33,7 +33,7 @@ ELEMENTS = frozenset(
 ATTRIBUTES = {
     "accent": "true|false",
     "accentunder": "true|false",
-    "class": "(?:m-(?:left|right|back|box|line-(?:left|right|top|bottom)) ?)+",
+    "class": "(?:m-(?:left|right|back|box|line-(?:left|right|top|bottom)|tight-(?:left|right)) ?)+",
     "columnspan": r"\d{1,2}",
     "display": "block",
     "displaystyle": "true|false",
@@ -51,6 +51,9 @@ ATTRIBUTES = {
 _MACROS = {"dotsb": r"\cdots", "dotsc": r"\ldots", "lcm": r"\operatorname{lcm}"}
 """Commands that math-core does not know."""
 
+_LINE = "\N{COMBINING LOW LINE}"
+_LINES = {"mover": "m-line-top", "munder": "m-line-bottom"}
+
 LARGEST, DEEPEST = 20_000, 100
 """Maximum number of characters of a formula's MathML, and of elements within each other."""
 
@@ -59,6 +62,8 @@ _CLASSES = {
     "m-left": "text-align: left",
     "m-right": "text-align: right",
     **{f"m-line-{side}": f"border-{side}: " for side in ("left", "right", "top", "bottom")},
+    "m-tight-left": "padding-left: 0",
+    "m-tight-right": "padding-right: 0",
     "m-back": "margin-left:-",
 }
 """Classes of the style sheet, and the styles that they stand for."""
@@ -126,16 +131,18 @@ def _converter() -> LatexToMathML:
 def _checked(found: Element, depth: int = 0) -> Element:
     """Return a copy that has elements and attributes on the lists only.
 
-    Styles, which pages with a content security policy ignore, become classes; boxes, which are not
-    in MathML Core, too.
+    Styles, which pages with a content security policy ignore, become classes. So do boxes, which
+    are not in MathML Core, and lines above and below, which need a font for mathematics.
     """
-    name, attributes = found.tag, dict(found.attrib)
+    name, attributes, children = found.tag, dict(found.attrib), [*found]
     texts = (found.text or "") + (found.tail or "")
     style = attributes.pop("style", "")
     classes = [each for each, said in _CLASSES.items() if said in style]
     attributes.pop("class", None)
     if name == "menclose" and attributes.pop("notation", None) == "box":
         name, classes = "mrow", ["m-box"]
+    if name in _LINES and children[1].text == _LINE:
+        name, attributes, classes, children = "mrow", {}, [_LINES[name]], children[:1]
     if classes:
         attributes["class"] = " ".join(classes)
     if name not in ELEMENTS or depth > DEEPEST or "\\" in texts:
@@ -145,5 +152,5 @@ def _checked(found: Element, depth: int = 0) -> Element:
             raise _UnfitError
     copy = Element(name, dict(sorted(attributes.items())))
     copy.text, copy.tail = found.text, found.tail
-    copy.extend([_checked(each, depth + 1) for each in found])
+    copy.extend([_checked(each, depth + 1) for each in children])
     return copy

@@ -5,10 +5,14 @@ Streamlit renders the formulas with KaTeX.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from leaderboard_app.formulas.finding import Part, answer_parts, parts
 from leaderboard_app.shown.screen import plain
+
+_LCM = re.compile(r"\\lcm(?![A-Za-z])")
+"""The only command in `formulas.finding.COMMANDS` that KaTeX does not know."""
 
 
 def with_formulas(text: str) -> str:
@@ -29,7 +33,7 @@ def _joined(found: Iterable[Part]) -> str:
 
 
 def _markdown(formula: str, *, wide: bool) -> str:
-    line = " ".join(formula.split())
+    line = _LCM.sub(r"\\operatorname{lcm}", " ".join(formula.split()))
     return f"$\\displaystyle {line}$" if wide else f"${line}$"
 
 

@@ -30,6 +30,7 @@ from leaderboard_app.formulas.mathml import (
         (r"\sqrt[3]{2}", "<mroot><mn>2</mn><mn>3</mn></mroot>"),
         (r"2\pi", "<mn>2</mn><mi>π</mi>"),
         (r"\boxed{7}", '<mrow class="m-box"><mn>7</mn></mrow>'),
+        (r"\overline{AB}", '<mrow class="m-line-top"><mrow><mi>A</mi><mi>B</mi></mrow></mrow>'),
         (r"1<2", "<mn>1</mn><mo>&lt;</mo><mn>2</mn>"),
         (r"\text{if } x", "<mtext>if </mtext><mi>x</mi>"),
         (

@@ -41,6 +41,7 @@ def test_formulas_in_a_text(text: str, markdown: str) -> None:
         ("12", "12"),
         ("$3$", "$3$"),
         (r"\boxed{7}", r"$\boxed{7}$"),
+        (r"\lcm(2, 3)", r"$\operatorname{lcm}(2, 3)$"),
         ("my_name", r"my\_name"),
         (r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", r"$\begin{pmatrix} 1 \\ 2 \end{pmatrix}$"),
         ("{", r"\{"),
