@@ -31,6 +31,10 @@ COMMANDS = frozenset(
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi
     rho sigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi
     Psi Omega ell hbar Re Im aleph quad qquad limits nolimits begin end hline
+    over choose rm bf it not prec succ preceq succeq leqslant geqslant nmid subsetneq
+    nsubseteq sqcup sqcap bigcup bigcap bigoplus coprod bullet dagger therefore because triangleq
+    doteq leftarrow Longrightarrow Longleftrightarrow longleftarrow uparrow downarrow hookrightarrow
+    lbrace rbrace lbrack rbrack varrho varsigma wp
     """.split()  # noqa: SIM905
 )
 """Commands of LaTeX that are rendered, besides those of one sign."""
@@ -41,7 +45,8 @@ ENVIRONMENTS = frozenset(
 
 _FORMULA = re.compile(
     r"\$\$(?P<double>[^$]+)\$\$|\\\[(?P<display>.+?)\\\]|\\\((?P<inline>.+?)\\\)"
-    r"|(?<![\\$\w])\$(?P<dollar>[^\s$](?:[^$\n]*[^\s$\\])?)\$(?![\d$])",
+    r"|(?<![\\$\w])\$(?P<dollar>[^\s$](?:[^$\n]*[^\s$\\])?)\$(?![\d$])"
+    r"|(?<![\\$\w])\$ (?P<spaced>[^$\n]*[\\^_=][^$\n]*) \$(?![\d$])",
     re.DOTALL,
 )
 _COMMAND = re.compile(r"\\([A-Za-z]+)")

@@ -86,6 +86,7 @@ def test_every_command_that_is_admitted_can_be_converted() -> None:
         **dict.fromkeys(("begin", "end", "hline"), r"\begin{array}{c}1\\\hline 2\end{array}"),
         **{name: rf"\sum\{name}_1" for name in ("limits", "nolimits")},
         "underset": r"\underset{a}{b}",
+        **{name: rf"{{a\{name} b}}" for name in ("over", "choose")},
     }
     failed = [
         name

@@ -21,6 +21,8 @@ ACTIVE = re.compile(r"(?<!\\)(?:\\\\)*[`*_{}\[\]()<>#|~$&]")
         ("Bases $b>9$ and $17_b$.", "Bases $b>9$ and $17_b$\\."),
         (r"\(x^2\), then \[y = \frac{1}{2}\]", r"$x^2$, then $\displaystyle y = \frac{1}{2}$"),
         ("$$a\n+ b$$", r"$\displaystyle a + b$"),
+        ("for $ x^2 = 1. $ or", "for $x^2 = 1.$ or"),
+        ("$ 5 and $ 6 each", r"\$ 5 and \$ 6 each"),
         ("costs $5 and $6 each", r"costs \$5 and \$6 each"),
         ("one\ntwo\n\nthree", "one  \ntwo\n\nthree"),
         ("a\n===\n    b", "a  \n\\===  \nb"),
