@@ -61,6 +61,18 @@ _DEEPEST = 20
 """Most braces within each other."""
 _MOST_COMMANDS = 100
 """Most commands of a formula: each can be an argument of the one before."""
+_MOST_OPEN = 8
+"""Most opening brackets of a formula with unpaired ones: each doubles the time of math-core."""
+_DELIMITER = re.compile(
+    r"\\(?P<enter>left|begin)(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|[^\\])?"
+    r"|\\(?P<leave>right|end)(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|[^\\])?"
+    r"|(?P<open>[(\[]|\\\{|\\(?:lbrace|lbrack|lfloor|lceil|langle|lvert|lVert)(?![A-Za-z]))"
+    r"|(?P<close>[)\]]|\\\}|\\(?:rbrace|rbrack|rfloor|rceil|rangle|rvert|rVert)(?![A-Za-z]))"
+    r"|(?P<cell>&|\\\\)|\\.|[{}]",
+    re.DOTALL,
+)
+_ROOT = re.compile(r"\\sqrt\s*\[(?!\s*\w*\s*\])")
+"""Root whose index is not a number or a word."""
 _PLAIN_SIGNS = frozenset("\\\\,;:!{}% &#_|\n.()[]'/-")
 
 
@@ -108,7 +120,7 @@ def renders(formula: str) -> bool:
         return False
     if any(not each.isprintable() and each not in "\n\t" for each in formula):
         return False
-    if _UNFIT.search(formula):
+    if _UNFIT.search(formula) or not _few_open(formula):
         return False
     bare = formula.replace("\\\\", " ")
     named = _COMMAND.findall(bare)
@@ -117,6 +129,26 @@ def renders(formula: str) -> bool:
     signs = {each[1] for each in _SIGN.findall(bare)}
     environments = set(_ENVIRONMENT.findall(bare))
     return COMMANDS.issuperset(named) and signs <= _PLAIN_SIGNS and environments <= ENVIRONMENTS
+
+
+def _few_open(formula: str) -> bool:
+    """Check that brackets are in pairs within each group and cell, or that there are few."""
+    groups, paired, count = [0], not _ROOT.search(formula), 0
+    for found in _DELIMITER.finditer(formula):
+        if found["open"]:
+            groups[-1] += 1
+            count += 1
+        elif found["close"]:
+            paired &= groups[-1] > 0
+            groups[-1] -= 1
+        elif found["enter"] or found[0] == "{":
+            groups.append(0)
+        elif found["leave"] or found[0] == "}":
+            paired &= groups.pop() == 0 and len(groups) > 0
+            groups = groups or [0]
+        elif found["cell"]:
+            paired &= groups[-1] == 0
+    return count <= _MOST_OPEN or (paired and groups == [0])
 
 
 def _paired(formula: str) -> bool:

@@ -52,6 +52,12 @@ def test_formulas_of_an_answer(text: str, formulas: list[str]) -> None:
         "{" * 21 + "}" * 21,
         "x" * 2_001,
         r"\bar " * 101 + "x",
+        "(" * 30 + "x",
+        r"\lfloor (" * 15 + "x",
+        "{(" * 15 + "x" + "}" * 15 + ")" * 15,
+        r"\left." + "(" * 15 + r"\right." + ")" * 15,
+        r"\sqrt[" + "(" * 15 + "]x" + ")" * 15,
+        r"\begin{array}{c}" + "(" * 15 + "&" + ")" * 15 + r"\end{array}",
         " ",
     ],
 )
@@ -68,6 +74,10 @@ def test_common_formulas_of_benchmarks_render() -> None:
         r"\sqrt[3]{2} \cdot 10^{-4}\%",
         r"\triangle ABC, \angle A = 90^\circ, \overline{AB} \perp \overline{CD}",
         r"\binom{n}{k} \equiv 1 \pmod{1000}",
+        "(x)" * 20,
+        "[0, 1)" * 20,
+        r"\left(\frac{(a)(b)}{(c)(d)(e)}\right)\left[(f)(g)(h)(i)\right)",
+        r"\left[1, \sqrt[3]{2}\right)",
     ):
         assert renders(formula), formula
     assert "rule" not in COMMANDS
