@@ -64,8 +64,8 @@ _MOST_COMMANDS = 100
 _MOST_OPEN = 8
 """Most opening brackets of a formula with unpaired ones: each doubles the time of math-core."""
 _DELIMITER = re.compile(
-    r"\\(?P<enter>left|begin)(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|[^\\])?"
-    r"|\\(?P<leave>right|end)(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|[^\\])?"
+    r"\\(?P<enter>left(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|[^\\])?|begin\s*\{\w+\*?\})"
+    r"|\\(?P<leave>right(?![A-Za-z])\s*(?:\\[A-Za-z]+|\\.|[^\\])?|end\s*\{\w+\*?\})"
     r"|(?P<open>[(\[]|\\\{|\\(?:lbrace|lbrack|lfloor|lceil|langle|lvert|lVert)(?![A-Za-z]))"
     r"|(?P<close>[)\]]|\\\}|\\(?:rbrace|rbrack|rfloor|rceil|rangle|rvert|rVert)(?![A-Za-z]))"
     r"|(?P<cell>&|\\\\)|\\.|[{}]",

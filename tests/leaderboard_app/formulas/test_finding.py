@@ -75,6 +75,7 @@ def test_common_formulas_of_benchmarks_render() -> None:
         r"\triangle ABC, \angle A = 90^\circ, \overline{AB} \perp \overline{CD}",
         r"\binom{n}{k} \equiv 1 \pmod{1000}",
         "(x)" * 20,
+        r"\begin{pmatrix}" + "f(x)&" * 10 + r"1\end{pmatrix}",
         "[0, 1)" * 20,
         r"\left(\frac{(a)(b)}{(c)(d)(e)}\right)\left[(f)(g)(h)(i)\right)",
         r"\left[1, \sqrt[3]{2}\right)",
