@@ -28,7 +28,7 @@ ORDER = {
     """.split(),  # noqa: SIM905
     "deepprune_sim": ["cli", "__main__"],
     "leaderboard_app": [
-        *("library", "shown", "tradeoff", "views", "export", "interchange"),
+        *("formulas", "library", "shown", "tradeoff", "views", "export", "interchange"),
         *("address", "warming", "app", "server", "cli"),
     ],
 }

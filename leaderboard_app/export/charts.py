@@ -31,7 +31,8 @@ def spec_text(chart: Any) -> str:
 
 
 STYLE = (
-    '<style>@media (prefers-color-scheme: dark) {text[fill="#000"] {fill: #e6e8ea} '
+    "<style>@media (prefers-color-scheme: dark) {svg {color: #e6e8ea} "
+    'text[fill="#000"] {fill: #e6e8ea} '
     '[stroke="#ddd"] {stroke: #444b52} [stroke="#888"] {stroke: #8a929a}}</style>'
 )
 """Style of an SVG whose texts and lines can be read on a dark page, too."""

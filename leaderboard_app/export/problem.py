@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
+
+from markupsafe import Markup
 
 from leaderboard_app.export import charts
 from leaderboard_app.export.content import WITHHELD, Content
 from leaderboard_app.export.pages import Page, Writer
+from leaderboard_app.formulas.mathml import answer_html, text_html
 from leaderboard_app.library.library import Entry, Result
 from leaderboard_app.library.standings import RANKED, part_of, places
 from leaderboard_app.shown.charts import unchecked
@@ -166,11 +170,10 @@ def write_problem(writer: Writer, on: OnPool, problem: str) -> None:
         if name is not None
     ]
     table = on.table(problem)
-    question = _question(on, problem)
     values = {
         "neighbours": neighbours,
         "synthetic": on.synthetic,
-        "question": question,
+        "question": _question(on, problem),
         "withheld": "" if on.pool else _why_withheld(on),
         "table": writer.table(page, stem, table),
         "replay": _replay(writer, on, problem, stem),
@@ -187,12 +190,19 @@ def _why_withheld(on: OnPool) -> str:
     return WITHHELD
 
 
-def _question(on: OnPool, problem: str) -> str | None:
+def _question(on: OnPool, problem: str) -> Markup | None:
+    """Return the question as HTML; None if it is not to be shown."""
     try:
         stored = on.pool and problem_of(on.pool, problem)
     except UserError:  # the pool's files are damaged
         return None
-    return stored.question if stored else None
+    return text_html(stored.question) if stored and stored.question else None
+
+
+def _answer(text: str) -> str:
+    """Return an answer as HTML: mathematics if it is LaTeX, else its text in quotes."""
+    shown = answer_html(text)
+    return str(shown) if "<math" in shown else escape(problems.quoted(text))
 
 
 def _replay(writer: Writer, on: OnPool, problem: str, stem: str) -> dict[str, str] | None:
@@ -214,7 +224,7 @@ def _replay(writer: Writer, on: OnPool, problem: str, stem: str) -> dict[str, st
     return {
         "page": on.content.names.entries[entry.id],
         "entry": entry.label,
-        "verdict": problems.verdict(replay),
+        "verdict": Markup(problems.verdict(replay, _answer)),
         "picture": f"{stem}.svg",
         "text": pictures.picture_text(replay),
         "saving": saving.saving_text(replay),

@@ -6,7 +6,7 @@ const number = (text) => {
 };
 
 const valueOf = (cell) => {
-  const text = (cell.firstChild?.textContent ?? '').trim();
+  const text = (cell.dataset.source ?? cell.firstChild?.textContent ?? '').trim();
   if (text === '–' || text === '') return null;
   return cell.classList.contains('dps-number') ? number(text) : text.toLocaleLowerCase('en');
 };

@@ -11,6 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from leaderboard_app.shown.palette import TEXT
+
 Spec = dict[str, Any]
 
 Tables = Mapping[str, pa.Table]
@@ -55,6 +57,8 @@ def as_spec(chart: Any) -> Spec:
         spec: Spec = chart.to_dict(validate=False)
     config = spec.get("config", {})
     config = {**config, "mark": {**config.get("mark", {}), "aria": False}}
+    for part in ("axis", "header", "legend"):  # Streamlit's own grey has 3.7:1 on white
+        config[part] = {"labelColor": TEXT, "titleColor": TEXT, **config.get(part, {})}
     return {**spec, "config": config, "datasets": tables}
 
 

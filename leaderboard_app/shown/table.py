@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import groupby
 
+from leaderboard_app.formulas.mathml import answer_html
 from simulator.report.text import escape_latex
 from simulator.statistics import Estimate
 
@@ -53,6 +54,8 @@ class Cell:
         Small second line, such as an interval; in Markdown and LaTeX behind the text, in brackets.
     links
         Names and https:// addresses that stand instead of the text.
+    answers
+        Parts of the text, in its order, that HTML shows as mathematics if they are LaTeX.
     """
 
     text: str = ""
@@ -66,6 +69,7 @@ class Cell:
     high: float | None = None
     below: str = ""
     links: tuple[tuple[str, str], ...] = ()
+    answers: tuple[str, ...] = ()
 
 
 def estimate_cell(
@@ -194,7 +198,8 @@ def as_html(table: Table, order: Order | None = None, *, sortable: bool = True) 
     """Return a `<table>` in which every text is escaped; it needs no script.
 
     Headings of a sortable table are buttons with `data-sort`; links to pages of this app have
-    `data-go`. Notes of cells and the meanings of columns open without a mouse, too.
+    `data-go`; cells with formulas have their text in `data-source`. Notes of cells and the meanings
+    of columns open without a mouse, too.
     """
     table = without_csv_only(table)
     # roles that stay when the style sheet turns rows into cards
@@ -290,18 +295,24 @@ def _heading(
 
 
 def _tags(table: Table, index: int, roles: Mapping[str, str]) -> tuple[str, str]:
-    """Return the start and end tags of a column's cells."""
+    """Return the start of the first tag and the end tag of a column's cells."""
     kind = _kind(table, index)
     if index == 0:
-        return f'<th scope="row" class="{kind}"{roles["rowheader"]}>', "</th>"
+        return f'<th scope="row" class="{kind}"{roles["rowheader"]}', "</th>"
     heading = escape(_in_full(table.columns[index]))
     label = f' data-label="{heading}"' if table.stack and heading else ""
-    return f'<td class="{kind}"{roles["cell"]}{label}>', "</td>"
+    return f'<td class="{kind}"{roles["cell"]}{label}', "</td>"
 
 
 def _data(caption: str, cell: Cell, popovers: dict[str, str]) -> str:
-    """Return what a cell holds; a note opened from it is added to `popovers`, with its id."""
-    text = escape(cell.text or NOTHING)
+    """Return the rest of a cell's tag and what it holds.
+
+    A note that is opened from it is added to `popovers`, with its id.
+    """
+    text = plain = escape(cell.text or NOTHING)
+    if cell.answers:
+        text = _with_answers(cell)
+    source = f' data-source="{plain}"' if text != plain else ""
     if cell.bold:
         text = f"<b>{text}</b>"
     if cell.underlined:
@@ -318,7 +329,18 @@ def _data(caption: str, cell: Cell, popovers: dict[str, str]) -> str:
         text += f"<sup>{escape(cell.mark)}</sup>"
     if cell.below:
         text += f' <span class="dps-below">{escape(cell.below)}</span>'
-    return text
+    return f"{source}>{text}"
+
+
+def _with_answers(cell: Cell) -> str:
+    """Return a cell's text with its answers as mathematics, the rest escaped."""
+    shown, rest = [], cell.text
+    for answer in filter(None, cell.answers):
+        before, found, after = rest.partition(answer)
+        if found:
+            shown += [escape(before), str(answer_html(answer))]
+            rest = after
+    return "".join([*shown, escape(rest)])
 
 
 def _name_of(caption: str, note: str) -> str:

@@ -216,11 +216,16 @@ def problems_table(answers: PoolAnswers) -> Table:
         rows.append(
             (
                 Cell(each.problem_id, each.problem_id),
-                Cell(each.gold_answer, each.gold_answer),
+                Cell(each.gold_answer, each.gold_answer, answers=(each.gold_answer,)),
                 Cell(f"{each.traces:,}", each.traces),
                 _percent(each.correct / each.traces),
                 Cell(each.vote, each.vote),
-                Cell(first or "", first, "" if first else "No trace has an answer"),
+                Cell(
+                    first or "",
+                    first,
+                    "" if first else "No trace has an answer",
+                    answers=(first or "",),
+                ),
                 _percent(votes.votes[0] / each.traces) if votes.votes else Cell(),
                 Cell(str(each.distinct_answers), each.distinct_answers),
                 Cell(str(each.no_answer), each.no_answer),

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from leaderboard_app.formulas.finding import answer_parts
 from leaderboard_app.library.library import (
     DERIVED,
     LOCAL,
@@ -431,7 +432,10 @@ def problem_cells(each: ProblemFigures, *, judged: bool) -> list[Cell]:
         Cell(f"{each.tokens:,.0f}", each.tokens),
         Cell(f"{100 * each.saved:z.1f}", each.saved),
         Cell(f"{saved_tokens:z,.0f}", saved_tokens),
-        Cell(answers_text(each.answers)),
+        Cell(
+            answers_text(each.answers),
+            answers=tuple(_shortened(said) for said, _ in each.answers if said is not None),
+        ),
         Cell(f"{each.clock:,.1f}", each.clock),
     ]
     if judged:
@@ -442,9 +446,15 @@ def problem_cells(each: ProblemFigures, *, judged: bool) -> list[Cell]:
 def answers_text(answers: Sequence[tuple[str | None, int]], most: int = 3) -> str:
     """Return text such as `204 ×3, 203`, most common first; `none` for no answer."""
     parts = [
-        ("none" if answer is None else " ".join(answer.split())[:24])
-        + (f" ×{times}" if times > 1 else "")
+        ("none" if answer is None else _shortened(answer)) + (f" ×{times}" if times > 1 else "")
         for answer, times in answers[:most]
     ]
     more = [f"{len(answers) - most} more"] if len(answers) > most else []
     return ", ".join([*parts, *more])
+
+
+def _shortened(answer: str) -> str:
+    """Return an answer on one line, cut at 24 characters; the LaTeX of a formula at 80."""
+    line = " ".join(answer.split())
+    fits = len(line) <= 80 and any(each.formula for each in answer_parts(line))
+    return line if fits else line[:24]

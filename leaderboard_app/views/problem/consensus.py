@@ -189,7 +189,7 @@ def _named(found: Consensus, classes: Sequence[int], share: float) -> str:
     problem = found.stored.problem
     names = [
         f"{'✓ ' * bool(problem.class_correct[each])}"
-        f"{shortened(problem.class_texts[each], LONGEST_NAME)}"
+        f"{shortened(found.stored.texts[each], LONGEST_NAME)}"
         for each in classes
     ]
     return f"{' and '.join(names)} with {share:.0%}{' each' * (len(names) > 1)}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leaderboard_app.formulas.line import answer_lines
 from leaderboard_app.shown.palette import GOOD, NONE, SERIES
 from simulator.arrays import Array, Floats, Ints
 from simulator.pools.pool import StoredProblem
@@ -41,9 +42,10 @@ def kinds_of(problem: StoredProblem, given: int) -> tuple[tuple[Kind, ...], Ints
     wrong ones: the most common of traces, and those most common among traces or probes. All others
     are one kind. Votes of all stored traces and probes count, so that a problem has the same
     colours in every repeat and for every entry; only `given`, the class that an entry answered,
-    always has a kind of its own.
+    always has a kind of its own. Labels are the answers' texts on a line (`answer_lines`).
     """
-    size = len(problem.class_texts)
+    texts = answer_lines(problem.class_texts)
+    size = len(texts)
     traces = votes(problem.answer_class, size)
     info = problem.pool.info
     has_probes = "probes" in info.signals and not info.unasked
@@ -63,11 +65,11 @@ def kinds_of(problem: StoredProblem, given: int) -> tuple[tuple[Kind, ...], Ints
     labels = _Labels()
     for each in sorted(right, key=lambda each: (-common[each], each)):
         kind_of[each] = len(kinds)
-        label = labels.new(f"✓ {shortened(problem.class_texts[each])}")
+        label = labels.new(f"✓ {shortened(texts[each])}")
         kinds.append(Kind(label, GOOD, right=True))
     for each, colour in zip(ranked, WRONG, strict=False):
         kind_of[each] = len(kinds)
-        kinds.append(Kind(labels.new(shortened(problem.class_texts[each])), colour))
+        kinds.append(Kind(labels.new(shortened(texts[each])), colour))
     if others := ranked[len(WRONG) :]:
         kind_of[others] = len(kinds)
         kinds.append(Kind(OTHERS, OTHER))

@@ -95,7 +95,7 @@ LONG_ANSWER = 200
 
 
 def quoted(answer: str) -> str:
-    """Quote an answer for a sentence: LaTeX source, on one line, of limited length."""
+    """Quote an answer for a sentence: on one line, of limited length."""
     line = "".join(
         each if each.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for each in " ".join(answer.split())
@@ -171,7 +171,7 @@ def _answer(problem: StoredProblem, said: int) -> Cell:
     if said == NO_ANSWER:
         return Cell()
     text, right = problem.class_texts[said], bool(problem.class_correct[said])
-    return Cell(f"✓ {text}" if right else text, text or None, bold=right)
+    return Cell(f"✓ {text}" if right else text, text or None, bold=right, answers=(text,))
 
 
 def _number(value: float) -> Cell:
@@ -191,7 +191,7 @@ def trace_sentence(replay: Replay, place: int) -> str:
     if said == NO_ANSWER:
         end = "gives no answer"
     else:
-        text = replay.stored.problem.class_texts[said]
+        text = replay.stored.texts[said]
         end = f"says {quoted(text)}, which is {'right' if kind.right else 'wrong'}"
     parts.append(f"It {end}." if replay.finished[place] else f"In full it {end}.")
     if replay.cluster is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from leaderboard_app.formulas.line import answer_lines
 from leaderboard_app.library.library import Entry, Library, Result
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.palette import NONE
@@ -44,6 +45,11 @@ class Stored:
     def answers(self) -> Ints:
         """Answer class of each trace of the budget, −1 for none, shape (N,)."""
         return self.problem.answer_class[self.rows].astype(np.int64)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """Text of each answer class on a line, with formulas that fit on one in Unicode."""
+        return answer_lines(self.problem.class_texts)
 
     @cached_property
     def lengths(self) -> Ints:

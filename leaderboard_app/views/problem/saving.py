@@ -158,7 +158,7 @@ def _most_common(replay: Replay, answers: Sequence[int], verb: str) -> str:
     They add up to the number of answers: those that are none come last, as `6 gave no answer`.
     """
     assert replay.stored is not None
-    texts = replay.stored.problem.class_texts
+    texts = replay.stored.texts
     votes = Counter(each for each in answers if each >= 0)
     ranked = sorted(votes.items(), key=lambda each: (-each[1], each[0]))
     named = [f"{count:,} {verb} {shortened(texts[each])}" for each, count in ranked[:ANSWERS_NAMED]]

@@ -254,7 +254,8 @@ def test_local_runs_and_paths_of_this_machine_are_not_in_it(board: Folders, site
 
 def test_questions_are_shown_only_under_a_licence_that_allows_it(site: Path) -> None:
     shown = (site / f"problem/{OPEN}/p1.html").read_text(encoding="utf-8")
-    assert "What is p1? &lt;b&gt;x&lt;/b&gt;" in shown
+    square = "<math><msup><mi>x</mi><mn>2</mn></msup></math>"
+    assert f"What is p1? &lt;b&gt;x&lt;/b&gt; {square}" in shown
     assert (site / f"problem/{OPEN}/p1.svg").is_file()
     assert "gold" in (site / f"pool/{OPEN}.csv").read_text(encoding="utf-8")
     hidden = (site / f"problem/{CLOSED}/p1.html").read_text(encoding="utf-8")

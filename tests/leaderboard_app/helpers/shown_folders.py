@@ -79,7 +79,8 @@ def write_recorded(
                     )
                 )
             name = f"p{number}"
-            writer.add(ProblemRecord(name, f"What is {name}? <b>x</b>", "1", "math", records))
+            question = f"What is {name}? <b>x</b> $x^2$"
+            writer.add(ProblemRecord(name, question, "1", "math", records))
     return Pool(writer.path)
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leaderboard_app.shown.charts import as_file, as_spec, unchecked
+from leaderboard_app.shown.palette import TEXT
 
 ROWS = [{"x": 1, "y": 2.5}, {"x": 2, "y": 0.5}]
 
@@ -29,7 +30,9 @@ def test_a_spec_is_what_altair_makes_of_a_chart_apart_from_where_the_data_are() 
     names = [layer.pop("data")["name"] for layer in spec["layer"]]
     wanted = [layer.pop("data")["name"] for layer in checked["layer"]]
     tables, rows = spec.pop("datasets"), checked.pop("datasets")
-    assert spec.pop("config") == {"mark": {"aria": False}}
+    words = {"labelColor": TEXT, "titleColor": TEXT}
+    parts = {"axis": words, "header": words, "legend": words}
+    assert spec.pop("config") == {"mark": {"aria": False}, **parts}
     assert [tables[name].to_pylist() for name in names] == [rows[name] for name in wanted]
     assert spec == checked
 

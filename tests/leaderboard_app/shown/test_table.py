@@ -18,6 +18,7 @@ from pylatexenc.latexwalker import (
     LatexWalker,
 )
 
+from leaderboard_app.formulas.mathml import ELEMENTS
 from leaderboard_app.shown.table import (
     Cell,
     Column,
@@ -192,6 +193,58 @@ def test_whatever_a_text_contains_html_shows_it_as_text(text: str, note: str) ->
     tags = Seen(as_html(table)).tags
     plain = Table("t", (Column("c", "t", "t", "t"),), ((Cell("t", note=note and "t", mark="t"),),))
     assert tags == Seen(as_html(plain)).tags
+
+
+HALF = "<math><mfrac><mn>1</mn><mn>2</mn></mfrac></math>"
+
+
+def of_answers(*cells: Cell) -> Table:
+    return Table(
+        "x", (Column("answer", "Answer", numeric=False),), tuple((each,) for each in cells)
+    )
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        (Cell(r"✓ \frac12", answers=(r"\frac12",)), f"✓ {HALF}"),
+        (Cell(r"\frac12 ×3, 7 ×2", answers=(r"\frac12", "7")), f"{HALF} ×3, 7 ×2"),
+        (
+            Cell(r"7, \frac12?, \frac12", answers=("7", "", r"\frac12?", r"\frac12")),
+            f"7, {HALF.replace('</math>', '<mi>?</mi></math>')}, {HALF}",
+        ),
+        (Cell(r"\frac12"), r"\frac12"),
+        (Cell(r"\frac12", answers=(r"\sqrt2",)), r"\frac12"),
+        (Cell("<b>", answers=("<b>",)), "&lt;b&gt;"),
+        (Cell(r"\rule{1em}{1em}", answers=(r"\rule{1em}{1em}",)), r"\rule{1em}{1em}"),
+    ],
+)
+def test_answers_in_a_cell_are_mathematics_in_html(cell: Cell, shown: str) -> None:
+    html = as_html(of_answers(cell))
+    assert f">{shown}</th>" in html
+    assert ("data-source=" in html) == ("<math" in shown)
+
+
+def test_a_formula_keeps_its_source_for_sorting_and_copying() -> None:
+    source = r"\frac{1}{2}"
+    cells = [Cell(f"✓ {each}", each, answers=(each,)) for each in (source, "1")]
+    table = of_answers(*cells)
+    assert f'data-source="✓ {source}"' in as_html(table)
+    assert as_csv(table) == f"answer\n{source}\n1\n"
+    assert r"✓ \\frac\{1\}\{2\}" in as_markdown(table)
+    assert r"\textbackslash" in as_latex(table)
+    assert sorted_by(table, Order("answer")).rows == ((cells[1],), (cells[0],))
+
+
+@given(st.text(), st.lists(st.text(max_size=4), max_size=3))
+def test_whatever_the_answers_of_a_cell_are_html_shows_its_text(
+    text: str, answers: list[str]
+) -> None:
+    shown = Seen(as_html(of_answers(Cell(text, answers=tuple(answers)))))
+    plain = Seen(as_html(of_answers(Cell("t"))))
+    assert [each for each in shown.tags if each not in ELEMENTS] == [
+        each for each in plain.tags if each not in ELEMENTS
+    ]
 
 
 def test_csv_is_unrounded_with_intervals_in_columns_of_their_own() -> None:

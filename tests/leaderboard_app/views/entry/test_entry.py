@@ -64,7 +64,7 @@ def test_the_table_of_problems_leads_to_their_replays(full_library: Library, sho
         "problem?entry=2026-11-20-short&pool=recorded%2Fmodel-a%2Fbench-1&problem=p0"
     )
     assert [first[key].text for key in keys[1:]] == [
-        *("100", "0", "290", "34.1", "150", "1 ×2", "40")
+        *("100", "0", "290", "34.1", "150", "1 ×2", "40.0")
     ]
 
 
@@ -75,6 +75,8 @@ def test_the_table_of_problems_leads_to_their_replays(full_library: Library, sho
         ([(None, 2)], "none ×2"),
         ([("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1)], "a, b, c, 2 more"),
         ([("x\n y" + "z" * 40, 1)], "x y" + "z" * 21),
+        ([(r"\frac{100\sqrt{3}}{3} + \pi", 2)], r"\frac{100\sqrt{3}}{3} + \pi ×2"),
+        ([(r"\frac{1}{2}" + " + 1" * 20, 1)], r"\frac{1}{2} + 1 + 1 + 1 "),
     ],
 )
 def test_answers_in_a_line(answers: list[tuple[str | None, int]], text: str) -> None:

@@ -106,7 +106,7 @@ def test_the_first_problem_stands_where_only_an_entry_is_named(
     assert not app.exception
     said = texts(app)
     assert "It answered '1', which is right; the right answer is '1'. cons@8 is right." in said
-    assert "What is p0? <b>x</b>" in said  # as text
+    assert "What is p0? <b>x</b> $x^2$" in said  # as text
     assert "8 of 8 traces were started; 8 finished." in said
     assert app.selectbox(key="chosen-problem").value == "p0"
 

@@ -323,6 +323,25 @@ def test_the_entrys_own_answer_is_never_among_the_others(many: Library) -> None:
     assert replay.stored.kind(NO_ANSWER).label == "no answer"
 
 
+def test_answers_that_are_formulas_are_named_on_a_line_unless_two_would_have_one_name(
+    tmp_path: Path,
+) -> None:
+    folders = folders_in(tmp_path)
+    answers = [r"\frac{\sqrt{3}}{2}", r"\text{Ada}", "(Ada)", r"\begin{pmatrix}1\\2\end{pmatrix}"]
+    answers += [r"\text{Bob and Eve}", "Bob and Eve "]
+    pool = write_pool(folders.cache, {"p": [T(10, answer) for answer in answers]})
+    write_local_run(folders, "cons", "cons@6", [pool], repeats=1)
+    stored = read(load(folders), "runs/cons", "p", pool="test/model/tiny").stored
+    assert stored is not None
+    texts = dict(zip(stored.problem.class_texts, stored.texts, strict=True))
+    assert texts[r"\frac{\sqrt{3}}{2}"] == "√3/2"
+    assert texts[answers[3]] == answers[3]
+    labels = [kind.label for kind in stored.kinds[0]]
+    assert "√3/2" in labels
+    assert len({*labels}) == len(labels)
+    assert len({*stored.texts}) == len(stored.texts)
+
+
 CONFIDENCES = {
     0: [4, 4, 4, 4],
     1: [6, 6, 2, 2],
