@@ -141,7 +141,7 @@ class Bootstrap:
     num_problems
         Length of every array passed to the methods; problems must have the same order in all.
     resamples, level, seed
-        See the constants of this module.
+        See the constants of this module. Without resamples, values have no intervals.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class Bootstrap:
             raise ValueError(f"level {level} is not between 0 and 1")
         self.num_problems = num_problems
         self.level = level
-        self.tail = _tail(num_problems, level)
+        self.tail = _tail(num_problems, level) if resamples else None
         self.counts = _resample_counts(num_problems, resamples, seed)
 
     def mean(self, values: npt.ArrayLike) -> Estimate:
@@ -283,6 +283,8 @@ class Bootstrap:
     def _sums(self, values: Floats) -> Floats:
         """Sum `values` over each resample, shape (resamples,)."""
         sums = np.zeros(self.counts.shape[1])
+        if not len(sums):
+            return sums
         product = np.empty_like(sums)
         for count, value in zip(self.counts, values, strict=True):
             np.multiply(count, value, out=product)
@@ -354,7 +356,7 @@ def _resample_counts(num_problems: int, resamples: int, seed: int) -> npt.NDArra
     counts = np.zeros((num_problems, resamples), dtype=np.int16)
     flat = counts.reshape(-1)  # one index is twice as fast as two
     every = np.arange(resamples)
-    for _ in range(num_problems):
+    for _ in range(num_problems if resamples else 0):
         # The top 32 bits scaled to 0…num_problems-1: uneven by less than num_problems / 2^32.
         drawn = ((generator.random_raw(resamples) >> np.uint64(32)) * num_problems) >> np.uint64(32)
         flat[drawn.astype(np.int64) * resamples + every] += 1
