@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -50,7 +50,7 @@ class Estimate:
 
     def as_dict(self) -> dict[str, float | None]:
         """Return `{"value": …, "low": …, "high": …}` for JSON."""
-        return asdict(self)
+        return {"value": self.value, "low": self.low, "high": self.high}
 
     @property
     def covers_zero(self) -> bool | None:
