@@ -248,7 +248,9 @@ class Bootstrap:
         distinct, rows = np.unique(baseline, axis=0, return_inverse=True)  # often a single one
         reference, reference_total = self._whole_sums(distinct)
         rows = rows.reshape(-1)  # numpy 2.0.0 returns a column
-        saved = 1.0 - spent / reference[rows]
+        saved = spent
+        saved /= reference if len(distinct) == 1 else reference[rows]
+        np.subtract(1.0, saved, out=saved)
         return Resampled(1.0 - spent_total / reference_total[rows], saved, self.tail)
 
     def _whole_sums(self, values: Ints) -> tuple[Floats, Floats]:

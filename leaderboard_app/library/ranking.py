@@ -63,6 +63,13 @@ class Others(Sequence[str]):
     def __init__(self, ids: Sequence[str], bits: Array) -> None:
         self._ids, self._bits = ids, bits
 
+    def mask(self, ids: tuple[str, ...]) -> Bools:
+        """Tell which of the entries `ids` are among these, shape (ids,)."""
+        if ids == tuple(self._ids):
+            return np.unpackbits(self._bits, count=len(ids)).astype(np.bool_)
+        held = {*self}
+        return np.array([each in held for each in ids], dtype=np.bool_)
+
     def __len__(self) -> int:
         return int(np.unpackbits(self._bits, count=len(self._ids)).sum())
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from simulator.arrow import arrow_array
 from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp
+from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp_digest
 
 SETTLED = 2.0
 """Seconds without a change after which another one surely changes a file's times: the coarsest
@@ -102,7 +102,7 @@ def rows_of(
     parts, size = [before.table], len(before.table)
     for number, (folder, facts) in enumerate(folders):
         progress(number / len(folders))
-        files = digest(repr(facts))
+        files = stamp_digest(facts)
         settled = all(max(each[2], each[4]) < until for each in facts)
         found = before.known.get(str(folder))
         if (

@@ -89,8 +89,8 @@ class Totals:
             column = answers[name]
             rows = of[~null_mask(column)] if column.null_count else of
             values = numbers_in(column).astype(np.float64)
-            counts = np.bincount(rows, minlength=len(problems))
-            return np.bincount(rows, values, len(problems)), counts
+            sums: Floats = np.bincount(rows, values, len(problems)).astype(np.float64, copy=False)
+            return sums, np.bincount(rows, minlength=len(problems))
 
         averaged = np.array([summed(name)[0] for name in AVERAGED])
         about = [summed(name) for name in CLUSTERED]
