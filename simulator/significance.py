@@ -13,6 +13,7 @@ number per problem. docs/decisions/007-intervals.md has the reasons and measurem
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -42,8 +43,11 @@ MOST_FLIPS = 1_000_000
 AT_ONCE = 1_000
 """Number of flips that are drawn together, which the flips depend on."""
 
-IN_CACHE = 1000, 64
+IN_CACHE = 1000, 160
 """Number of flips, and of methods compared with one, that fit into a processor's cache together."""
+
+PAIRS_AT_ONCE = 2**20
+"""Number of pairs whose numbers are held in memory together."""
 
 POWER = 0.8
 """Chance with which a method that is better by the smallest detectable difference is found so."""
@@ -315,7 +319,9 @@ def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = T
             p[part] = _exact(scores[first[part]] - scores[second[part]], number)
     many = np.flatnonzero(counts > EXACT).astype(_kind(len(p)))
     del counts
-    _sample(p, many, _Pairs.of(scores, first[many], second[many]), FLIPS, all_flips)
+    both = (first, second) if len(many) == len(p) else (first[many], second[many])
+    _sample(p, many, _Pairs.of(scores, *both), FLIPS, all_flips)
+    del both
     extreme = many[p[many] <= 1 / FLIPS]
     if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
         more = int(len(p) / ALPHA) + 1
@@ -392,8 +398,10 @@ class _Pairs:
         """Sort pairs, and keep the scores of their methods only."""
         used = np.zeros(len(scores), dtype=np.bool_)
         used[first] = used[second] = True
-        places = (np.cumsum(used) - 1).astype(_kind(len(scores)))
-        one, other, order = places[first], places[second], None
+        one, other, order = first, second, None
+        if not used.all():
+            places = (np.cumsum(used) - 1).astype(_kind(len(scores)))
+            one, other = places[first], places[second]
         if (one[1:] < one[:-1]).any():
             order = np.argsort(one, kind="stable")
             one, other = one[order], other[order]
@@ -426,7 +434,9 @@ def _sample(p: Floats, rows: Array, pairs: _Pairs, flips: int, all_flips: bool) 
                 others = _others(p, rows) if others is None else others
                 limit = max(_limit_among(reached, flips, *others), 1 / flips)
             left = left[reached[left] <= (limit + ROUNDING) * flips]
-    p[rows] = reached / flips
+    for start in range(0, len(rows), PAIRS_AT_ONCE):
+        here = slice(start, start + PAIRS_AT_ONCE)
+        p[rows[here]] = reached[here] / flips
 
 
 def _others(p: Floats, rows: Array) -> tuple[Floats, Ints]:
@@ -442,8 +452,8 @@ def _limit_among(reached: Array, flips: int, values: Floats, counts: Ints) -> fl
     There are as many different numbers of flips as flips, so that they are counted, not sorted.
     """
     times = np.zeros(flips + 1, dtype=np.int64)
-    for start in range(0, len(reached), 2**20):
-        times += np.bincount(reached[start : start + 2**20], minlength=flips + 1)
+    for start in range(0, len(reached), PAIRS_AT_ONCE):
+        times += np.bincount(reached[start : start + PAIRS_AT_ONCE], minlength=flips + 1)
     (found,) = np.nonzero(times)
     values, counts = np.concatenate([found / flips, values]), np.concatenate([times[found], counts])
     order = np.argsort(values, kind="stable")
@@ -462,10 +472,7 @@ def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
     farthest = np.abs(flipped).max(axis=1) + ROUNDING
     scale = (2**14 - 1) / farthest.max()  # differences, and those less 1, fit in 16 bits
     coarse = np.rint(flipped * scale).astype(np.int16)
-    one = pairs.one[left]
-    bounds = [*(np.flatnonzero(one[1:] != one[:-1]) + 1).tolist(), len(left)]
-    for begin, end in pairwise([0, *bounds] if len(left) else []):
-        row, these = one[begin], left[begin:end]
+    for row, these in _by_first(left, pairs):
         others = pairs.other[these]
         observed = np.abs(pairs.totals[others] - pairs.totals[row]) - ROUNDING
         within = observed <= farthest[others] + farthest[row]
@@ -484,6 +491,15 @@ def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
             short = pair[exact < observed[here][pair]]
             hits -= np.bincount(short, minlength=len(hits)).astype(np.uint16)
             reached[these[here]] += hits
+
+
+def _by_first(left: Array, pairs: _Pairs) -> Iterator[tuple[Any, Array]]:
+    """Yield the first method of some pairs, and those of the pairs `left` that have it."""
+    for some in np.array_split(left, 1 + len(left) // PAIRS_AT_ONCE):
+        one = pairs.one[some]
+        bounds = [*(np.flatnonzero(one[1:] != one[:-1]) + 1).tolist(), len(some)]
+        for begin, end in pairwise([0, *bounds] if len(some) else []):
+            yield one[begin], some[begin:end]
 
 
 def _signs(generator: np.random.PCG64, problems: int, flips: int) -> Floats:

@@ -183,10 +183,9 @@ def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
         return places
     held = [[contenders[row].sums[pool] for row in among] for pool in pools]
     scores, _ = by_problem([pool.benchmark for pool in pools], held, lambda each: each.correct)
-    better = significantly_better(scores)
-    return with_ranks(
-        places, tuple(contenders[row].id for row in among), better, _front(scores, held)
-    )
+    ids, front = tuple(contenders[row].id for row in among), _front(scores, held)
+    del contenders, held  # pairs of thousands take as much memory again
+    return with_ranks(places, ids, significantly_better(scores), front)
 
 
 def with_ranks(
