@@ -312,7 +312,8 @@ def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = T
         whatever the others would be. Its p-value is then too small, and still no discovery.
     """
     counts = _differing(scores, first, second)
-    p = np.ones(len(first))
+    p = np.zeros(len(first))  # takes no memory until it is written to
+    p[counts == 0] = 1.0
     for number in range(1, EXACT + 1):
         (pairs,) = np.nonzero(counts == number)
         for part in np.array_split(pairs, 1 + (len(pairs) << number) // 2**20):
