@@ -250,13 +250,16 @@ def _kind(most: int) -> type[np.unsignedinteger[Any]]:
 
 def _better(scores: Floats, first: Array, second: Array, p: Floats) -> Bools:
     """Return which method of each pair is better, if the p-values tell them apart."""
-    told_apart = discoveries(p)
+    limit = _limit(p)
     ahead = scores.sum(axis=1)
     better = np.zeros((len(scores), len(scores)), dtype=bool)
-    first, second = first[told_apart], second[told_apart]
-    is_first = ahead[first] > ahead[second]
-    better[first[is_first], second[is_first]] = True
-    better[second[~is_first], first[~is_first]] = True
+    for start in range(0, len(p), PAIRS_AT_ONCE):
+        here = slice(start, start + PAIRS_AT_ONCE)
+        told_apart = p[here] <= limit + ROUNDING
+        one, other = first[here][told_apart], second[here][told_apart]
+        is_one = ahead[one] > ahead[other]
+        better[one[is_one], other[is_one]] = True
+        better[other[~is_one], one[~is_one]] = True
     return better
 
 
@@ -274,8 +277,15 @@ def discoveries(p: Floats, level: float = ALPHA) -> Bools:
 
 def _limit(p: Floats, level: float = ALPHA) -> float:
     """Return level · k / n, up to which p-values are discoveries; below all of them if none is."""
-    values, counts = np.unique(p, return_counts=True)
-    return _passing(values, counts, level)
+    parts = [
+        np.unique(p[start : start + PAIRS_AT_ONCE], return_counts=True)
+        for start in range(0, len(p), PAIRS_AT_ONCE)
+    ]
+    if not parts:
+        return -1.0
+    values, counts = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(values, kind="stable")
+    return _passing(values[order], counts[order], level)
 
 
 def _passing(values: Floats, counts: Ints, level: float) -> float:
@@ -323,7 +333,8 @@ def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = T
     both = (first, second) if len(many) == len(p) else (first[many], second[many])
     _sample(p, many, _Pairs.of(scores, *both), FLIPS, all_flips)
     del both
-    extreme = many[p[many] <= 1 / FLIPS]
+    is_extreme = p <= 1 / FLIPS
+    extreme = many[is_extreme[many]]
     if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
         more = int(len(p) / ALPHA) + 1
         if more <= MOST_FLIPS:
@@ -472,7 +483,9 @@ def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
     flipped -= flipped.mean(axis=0)
     farthest = np.abs(flipped).max(axis=1) + ROUNDING
     scale = (2**14 - 1) / farthest.max()  # differences, and those less 1, fit in 16 bits
-    coarse = np.rint(flipped * scale).astype(np.int16)
+    scaled = flipped * scale
+    coarse = np.rint(scaled, out=scaled).astype(np.int16)
+    del scaled
     for row, these in _by_first(left, pairs):
         others = pairs.other[these]
         observed = np.abs(pairs.totals[others] - pairs.totals[row]) - ROUNDING
