@@ -328,13 +328,13 @@ def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = T
         (pairs,) = np.nonzero(counts == number)
         for part in np.array_split(pairs, 1 + (len(pairs) << number) // 2**20):
             p[part] = _exact(scores[first[part]] - scores[second[part]], number)
-    many = np.flatnonzero(counts > EXACT).astype(_kind(len(p)))
+    is_many = counts > EXACT
     del counts
-    both = (first, second) if len(many) == len(p) else (first[many], second[many])
+    many = None if is_many.all() else np.flatnonzero(is_many).astype(_kind(len(p)))
+    both = (first, second) if many is None else (first[many], second[many])
     _sample(p, many, _Pairs.of(scores, *both), FLIPS, all_flips)
-    del both
-    is_extreme = p <= 1 / FLIPS
-    extreme = many[is_extreme[many]]
+    del both, many
+    extreme = np.flatnonzero(is_many & (p <= 1 / FLIPS))
     if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
         more = int(len(p) / ALPHA) + 1
         if more <= MOST_FLIPS:
@@ -420,16 +420,19 @@ class _Pairs:
         return cls(scores[used], scores[used].sum(axis=1), one, other, order)
 
 
-def _sample(p: Floats, rows: Array, pairs: _Pairs, flips: int, all_flips: bool) -> None:
+def _sample(p: Floats, rows: Array | None, pairs: _Pairs, flips: int, all_flips: bool) -> None:
     """Set `p[rows]` from `flips` - 1 random flips, the same for all pairs, and the observed one.
+
+    `rows` are those of the pairs, None for all in their order.
 
     Without `all_flips`, pairs are left out as soon as they cannot be discoveries: the number of
     flips that reach the observed distance only grows, and more of them give no pair a lower p.
     Those that no flip has reached are kept, because more than `flips` may be tried for them.
     """
-    reached = np.ones(len(rows), dtype=_kind(flips))
-    rows = rows if pairs.order is None else rows[pairs.order]
-    left = np.arange(len(rows), dtype=_kind(len(rows)))
+    reached = np.ones(len(pairs.one), dtype=_kind(flips))
+    if pairs.order is not None:
+        rows = pairs.order if rows is None else rows[pairs.order]
+    left = np.arange(len(reached), dtype=_kind(len(reached)))
     generator = np.random.PCG64(SEED)
     done, check, limit = 0, IN_CACHE[0], ALPHA
     others = None
@@ -446,15 +449,15 @@ def _sample(p: Floats, rows: Array, pairs: _Pairs, flips: int, all_flips: bool) 
                 others = _others(p, rows) if others is None else others
                 limit = max(_limit_among(reached, flips, *others), 1 / flips)
             left = left[reached[left] <= (limit + ROUNDING) * flips]
-    for start in range(0, len(rows), PAIRS_AT_ONCE):
+    for start in range(0, len(reached), PAIRS_AT_ONCE):
         here = slice(start, start + PAIRS_AT_ONCE)
-        p[rows[here]] = reached[here] / flips
+        p[here if rows is None else rows[here]] = reached[here] / flips
 
 
-def _others(p: Floats, rows: Array) -> tuple[Floats, Ints]:
+def _others(p: Floats, rows: Array | None) -> tuple[Floats, Ints]:
     """Return the different p-values in other rows than these, in order, and the number of each."""
     there = np.ones(len(p), dtype=np.bool_)
-    there[rows] = False
+    there[slice(None) if rows is None else rows] = False
     return np.unique(p[there], return_counts=True)
 
 
