@@ -71,6 +71,18 @@ def numbers_in(column: pa.Array | pa.ChunkedArray) -> Array:
     return _joined(column, _stored)[~null_mask(column)]
 
 
+def numbered(column: pa.Array | pa.ChunkedArray) -> tuple[list[str], Array]:
+    """Return the different texts of a column without nulls, as they first appear, and their places.
+
+    The places are the row of each value's text among these, shape (values,).
+    """
+    import pyarrow.compute as pc
+
+    texts = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    coded = pc.dictionary_encode(texts.cast(_STRING))
+    return coded.dictionary.to_pylist(), numpy_array(coded.indices)
+
+
 def null_mask(column: pa.Array | pa.ChunkedArray) -> Bools:
     """Tell which values of a column of any type are null, shape (values,)."""
     mask: Bools = _joined(column, _nulls)

@@ -13,6 +13,7 @@ number per problem. docs/decisions/007-intervals.md has the reasons and measurem
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -36,11 +37,17 @@ EXACT = 12
 FLIPS = 10_000
 """Number of flips otherwise, the observed one included: the least p-value is 1/FLIPS."""
 
+MOST_FLIPS = 1_000_000
+"""Maximum number of flips of a pair, enough for 300 methods; a minute for these."""
+
 AT_ONCE = 1_000
 """Number of flips that are drawn together, which the flips depend on."""
 
-IN_CACHE = 1000, 64
+IN_CACHE = 1000, 160
 """Number of flips, and of methods compared with one, that fit into a processor's cache together."""
+
+PAIRS_AT_ONCE = 2**20
+"""Number of pairs whose numbers are held in memory together."""
 
 POWER = 0.8
 """Chance with which a method that is better by the smallest detectable difference is found so."""
@@ -243,13 +250,16 @@ def _kind(most: int) -> type[np.unsignedinteger[Any]]:
 
 def _better(scores: Floats, first: Array, second: Array, p: Floats) -> Bools:
     """Return which method of each pair is better, if the p-values tell them apart."""
-    told_apart = discoveries(p)
+    limit = _limit(p)
     ahead = scores.sum(axis=1)
     better = np.zeros((len(scores), len(scores)), dtype=bool)
-    first, second = first[told_apart], second[told_apart]
-    is_first = ahead[first] > ahead[second]
-    better[first[is_first], second[is_first]] = True
-    better[second[~is_first], first[~is_first]] = True
+    for start in range(0, len(p), PAIRS_AT_ONCE):
+        here = slice(start, start + PAIRS_AT_ONCE)
+        told_apart = p[here] <= limit + ROUNDING
+        one, other = first[here][told_apart], second[here][told_apart]
+        is_one = ahead[one] > ahead[other]
+        better[one[is_one], other[is_one]] = True
+        better[other[~is_one], one[~is_one]] = True
     return better
 
 
@@ -267,8 +277,20 @@ def discoveries(p: Floats, level: float = ALPHA) -> Bools:
 
 def _limit(p: Floats, level: float = ALPHA) -> float:
     """Return level · k / n, up to which p-values are discoveries; below all of them if none is."""
-    values, counts = np.unique(p, return_counts=True)
-    allowed = level * np.cumsum(counts) / max(1, len(p))
+    parts = [
+        np.unique(p[start : start + PAIRS_AT_ONCE], return_counts=True)
+        for start in range(0, len(p), PAIRS_AT_ONCE)
+    ]
+    if not parts:
+        return -1.0
+    values, counts = (np.concatenate(each) for each in zip(*parts, strict=True))
+    order = np.argsort(values, kind="stable")
+    return _passing(values[order], counts[order], level)
+
+
+def _passing(values: Floats, counts: Ints, level: float) -> float:
+    """Return the limit of `counts` times these p-values, which are in order."""
+    allowed = level * np.cumsum(counts) / max(1, int(counts.sum()))
     passing = np.flatnonzero(values <= allowed + ROUNDING)
     return float(allowed[passing[-1]]) if len(passing) else -1.0
 
@@ -285,7 +307,9 @@ def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = T
 
     All flips are tried if at most EXACT problems differ, else FLIPS of them, the same for every
     pair, with p = (b + 1) / (m + 1) (Phipson & Smyth 2010, arXiv 1603.05766). If the least of these
-    could not be significant among so many pairs, pairs that have it get as many as that takes.
+    could not be significant among so many pairs, pairs that have it get as many as that takes; if
+    these are more than MOST_FLIPS, as with one winner among a thousand equals, an upper bound of
+    their p-value takes its place (`_bound`).
 
     Parameters
     ----------
@@ -298,20 +322,44 @@ def p_values(scores: Floats, first: Array, second: Array, *, all_flips: bool = T
         whatever the others would be. Its p-value is then too small, and still no discovery.
     """
     counts = _differing(scores, first, second)
-    p = np.ones(len(first))
+    p = np.zeros(len(first))  # takes no memory until it is written to
+    p[counts == 0] = 1.0
     for number in range(1, EXACT + 1):
         (pairs,) = np.nonzero(counts == number)
         for part in np.array_split(pairs, 1 + (len(pairs) << number) // 2**20):
             p[part] = _exact(scores[first[part]] - scores[second[part]], number)
-    many = np.flatnonzero(counts > EXACT).astype(_kind(len(p)))
+    is_many = counts > EXACT
     del counts
-    _sample(p, many, _Pairs.of(scores, first[many], second[many]), FLIPS, all_flips)
-    extreme = many[p[many] <= 1 / FLIPS]
+    many = None if is_many.all() else np.flatnonzero(is_many).astype(_kind(len(p)))
+    both = (first, second) if many is None else (first[many], second[many])
+    _sample(p, many, _Pairs.of(scores, *both), FLIPS, all_flips)
+    del both, many
+    extreme = np.flatnonzero(is_many & (p <= 1 / FLIPS))
     if len(extreme) and len(extreme) * ALPHA / len(p) < 1 / FLIPS:
         more = int(len(p) / ALPHA) + 1
-        pairs_left = _Pairs.of(scores, first[extreme], second[extreme])
-        _sample(p, extreme, pairs_left, more, all_flips)
+        if more <= MOST_FLIPS:
+            pairs_left = _Pairs.of(scores, first[extreme], second[extreme])
+            _sample(p, extreme, pairs_left, more, all_flips)
+        else:
+            for part in np.array_split(extreme, 1 + len(extreme) // 2**14):
+                bound = _bound(scores[first[part]] - scores[second[part]])
+                p[part] = np.minimum(p[part], bound)
     return p
+
+
+def _bound(differences: Floats) -> Floats:
+    """Return an upper bound of each pair's p-value over all flips, shape (pairs,).
+
+    A sum of signed numbers is at least as far from zero with a chance of at most 1 / (4 P(z ≥ √2))
+    times that of a normal variable with the same variance, whatever the numbers: Bentkus &
+    Dzindzalieta 2015 (Bernoulli 21, 1231). `differences` has shape (pairs, problems).
+    """
+    from scipy.special import ndtr  # slow to import
+
+    size = np.sqrt((differences**2).sum(axis=1))
+    distance = np.abs(differences.sum(axis=1)) - ROUNDING
+    found: Floats = 2 * ndtr(-distance / size) / (4 * ndtr(-np.sqrt(2)))
+    return found
 
 
 def _differing(scores: Floats, first: Array, second: Array) -> Array:
@@ -362,26 +410,32 @@ class _Pairs:
         """Sort pairs, and keep the scores of their methods only."""
         used = np.zeros(len(scores), dtype=np.bool_)
         used[first] = used[second] = True
-        places = (np.cumsum(used) - 1).astype(_kind(len(scores)))
-        one, other, order = places[first], places[second], None
+        one, other, order = first, second, None
+        if not used.all():
+            places = (np.cumsum(used) - 1).astype(_kind(len(scores)))
+            one, other = places[first], places[second]
         if (one[1:] < one[:-1]).any():
             order = np.argsort(one, kind="stable")
             one, other = one[order], other[order]
         return cls(scores[used], scores[used].sum(axis=1), one, other, order)
 
 
-def _sample(p: Floats, rows: Array, pairs: _Pairs, flips: int, all_flips: bool) -> None:
+def _sample(p: Floats, rows: Array | None, pairs: _Pairs, flips: int, all_flips: bool) -> None:
     """Set `p[rows]` from `flips` - 1 random flips, the same for all pairs, and the observed one.
+
+    `rows` are those of the pairs, None for all in their order.
 
     Without `all_flips`, pairs are left out as soon as they cannot be discoveries: the number of
     flips that reach the observed distance only grows, and more of them give no pair a lower p.
     Those that no flip has reached are kept, because more than `flips` may be tried for them.
     """
-    reached = np.ones(len(rows), dtype=_kind(flips))
-    rows = rows if pairs.order is None else rows[pairs.order]
-    left = np.arange(len(rows), dtype=_kind(len(rows)))
+    reached = np.ones(len(pairs.one), dtype=_kind(flips))
+    if pairs.order is not None:
+        rows = pairs.order if rows is None else rows[pairs.order]
+    left = np.arange(len(reached), dtype=_kind(len(reached)))
     generator = np.random.PCG64(SEED)
     done, check, limit = 0, IN_CACHE[0], ALPHA
+    others = None
     while done < flips - 1 and len(left):
         signs = _signs(generator, pairs.scores.shape[1], min(AT_ONCE, flips - 1 - done))
         for start in range(0, signs.shape[1], IN_CACHE[0]):
@@ -390,12 +444,35 @@ def _sample(p: Floats, rows: Array, pairs: _Pairs, flips: int, all_flips: bool) 
             done += part.shape[1]
             if all_flips:
                 continue
-            if done >= check:  # sorting all takes as long as some of the flips
+            if done >= check:
                 check *= 2
-                p[rows] = reached / flips
-                limit = max(_limit(p), 1 / flips)
+                others = _others(p, rows) if others is None else others
+                limit = max(_limit_among(reached, flips, *others), 1 / flips)
             left = left[reached[left] <= (limit + ROUNDING) * flips]
-    p[rows] = reached / flips
+    for start in range(0, len(reached), PAIRS_AT_ONCE):
+        here = slice(start, start + PAIRS_AT_ONCE)
+        p[here if rows is None else rows[here]] = reached[here] / flips
+
+
+def _others(p: Floats, rows: Array | None) -> tuple[Floats, Ints]:
+    """Return the different p-values in other rows than these, in order, and the number of each."""
+    there = np.ones(len(p), dtype=np.bool_)
+    there[slice(None) if rows is None else rows] = False
+    return np.unique(p[there], return_counts=True)
+
+
+def _limit_among(reached: Array, flips: int, values: Floats, counts: Ints) -> float:
+    """Return `_limit` of `reached` / `flips` and `counts` times each of `values`.
+
+    There are as many different numbers of flips as flips, so that they are counted, not sorted.
+    """
+    times = np.zeros(flips + 1, dtype=np.int64)
+    for start in range(0, len(reached), PAIRS_AT_ONCE):
+        times += np.bincount(reached[start : start + PAIRS_AT_ONCE], minlength=flips + 1)
+    (found,) = np.nonzero(times)
+    values, counts = np.concatenate([found / flips, values]), np.concatenate([times[found], counts])
+    order = np.argsort(values, kind="stable")
+    return _passing(values[order], counts[order], ALPHA)
 
 
 def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
@@ -409,11 +486,10 @@ def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
     flipped -= flipped.mean(axis=0)
     farthest = np.abs(flipped).max(axis=1) + ROUNDING
     scale = (2**14 - 1) / farthest.max()  # differences, and those less 1, fit in 16 bits
-    coarse = np.rint(flipped * scale).astype(np.int16)
-    one = pairs.one[left]
-    bounds = [*(np.flatnonzero(one[1:] != one[:-1]) + 1).tolist(), len(left)]
-    for begin, end in pairwise([0, *bounds] if len(left) else []):
-        row, these = one[begin], left[begin:end]
+    scaled = flipped * scale
+    coarse = np.rint(scaled, out=scaled).astype(np.int16)
+    del scaled
+    for row, these in _by_first(left, pairs):
         others = pairs.other[these]
         observed = np.abs(pairs.totals[others] - pairs.totals[row]) - ROUNDING
         within = observed <= farthest[others] + farthest[row]
@@ -432,6 +508,15 @@ def _count(reached: Array, left: Array, pairs: _Pairs, signs: Floats) -> None:
             short = pair[exact < observed[here][pair]]
             hits -= np.bincount(short, minlength=len(hits)).astype(np.uint16)
             reached[these[here]] += hits
+
+
+def _by_first(left: Array, pairs: _Pairs) -> Iterator[tuple[Any, Array]]:
+    """Yield the first method of some pairs, and those of the pairs `left` that have it."""
+    for some in np.array_split(left, 1 + len(left) // PAIRS_AT_ONCE):
+        one = pairs.one[some]
+        bounds = [*(np.flatnonzero(one[1:] != one[:-1]) + 1).tolist(), len(some)]
+        for begin, end in pairwise([0, *bounds] if len(some) else []):
+            yield one[begin], some[begin:end]
 
 
 def _signs(generator: np.random.PCG64, problems: int, flips: int) -> Floats:

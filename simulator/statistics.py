@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -50,7 +50,7 @@ class Estimate:
 
     def as_dict(self) -> dict[str, float | None]:
         """Return `{"value": …, "low": …, "high": …}` for JSON."""
-        return asdict(self)
+        return {"value": self.value, "low": self.low, "high": self.high}
 
     @property
     def covers_zero(self) -> bool | None:
@@ -141,7 +141,7 @@ class Bootstrap:
     num_problems
         Length of every array passed to the methods; problems must have the same order in all.
     resamples, level, seed
-        See the constants of this module.
+        See the constants of this module. Without resamples, values have no intervals.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ class Bootstrap:
             raise ValueError(f"level {level} is not between 0 and 1")
         self.num_problems = num_problems
         self.level = level
-        self.tail = _tail(num_problems, level)
+        self.tail = _tail(num_problems, level) if resamples else None
         self.counts = _resample_counts(num_problems, resamples, seed)
 
     def mean(self, values: npt.ArrayLike) -> Estimate:
@@ -248,7 +248,9 @@ class Bootstrap:
         distinct, rows = np.unique(baseline, axis=0, return_inverse=True)  # often a single one
         reference, reference_total = self._whole_sums(distinct)
         rows = rows.reshape(-1)  # numpy 2.0.0 returns a column
-        saved = 1.0 - spent / reference[rows]
+        saved = spent
+        saved /= reference if len(distinct) == 1 else reference[rows]
+        np.subtract(1.0, saved, out=saved)
         return Resampled(1.0 - spent_total / reference_total[rows], saved, self.tail)
 
     def _whole_sums(self, values: Ints) -> tuple[Floats, Floats]:
@@ -283,6 +285,8 @@ class Bootstrap:
     def _sums(self, values: Floats) -> Floats:
         """Sum `values` over each resample, shape (resamples,)."""
         sums = np.zeros(self.counts.shape[1])
+        if not len(sums):
+            return sums
         product = np.empty_like(sums)
         for count, value in zip(self.counts, values, strict=True):
             np.multiply(count, value, out=product)
@@ -354,7 +358,7 @@ def _resample_counts(num_problems: int, resamples: int, seed: int) -> npt.NDArra
     counts = np.zeros((num_problems, resamples), dtype=np.int16)
     flat = counts.reshape(-1)  # one index is twice as fast as two
     every = np.arange(resamples)
-    for _ in range(num_problems):
+    for _ in range(num_problems if resamples else 0):
         # The top 32 bits scaled to 0…num_problems-1: uneven by less than num_problems / 2^32.
         drawn = ((generator.random_raw(resamples) >> np.uint64(32)) * num_problems) >> np.uint64(32)
         flat[drawn.astype(np.int64) * resamples + every] += 1

@@ -10,12 +10,11 @@ That of a board is the same over a line `<hash>  <id>` for each of its `submitte
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shlex
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -25,12 +24,12 @@ from urllib.parse import urlencode
 from leaderboard_app.library.board_file import Board
 from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library
 from simulator.catalogue.figures import VERIFIED
-from simulator.catalogue.pool_rows import Stamp, stamp
+from simulator.catalogue.pool_rows import Stamp, stamp, stamp_digest
 from simulator.errors import UserError
 from simulator.report.text import escape_latex
 from simulator.runs.format import FILES, RUN_FILE
 from simulator.storage import file_sha256
-from simulator.submissions.files import REQUIRED
+from simulator.submissions.files import REQUIRED, combined_sha256
 from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
 
 _ARXIV = re.compile(r"https://arxiv\.org/(?:abs|pdf)/(\d{4}\.\d{4,5})(?:v\d+)?(?:\.pdf)?")
@@ -114,7 +113,7 @@ def of_entry(entry: Entry, board: Board) -> Reference:
 def of_board(library: Library) -> Reference:
     """Return the reference of the whole board, whose entries are its submissions.
 
-    The date is that of the youngest entry. It reads all files of the submissions, once.
+    The date is that of the youngest entry.
 
     Raises
     ------
@@ -244,7 +243,10 @@ def entry_hash(entry: Entry) -> str:
     UserError
         A file cannot be read.
     """
-    return _hash_of(entry.path, hashed_files(entry), stamp(entry.path))
+    found = stamp(entry.path)
+    if entry.files_sha256 is not None and stamp_digest(found) == entry.files_stamp:
+        return entry.files_sha256
+    return _hash_of(entry.path, hashed_files(entry), found)
 
 
 def hash_command(entry: Entry) -> str:
@@ -253,15 +255,18 @@ def hash_command(entry: Entry) -> str:
 
 
 def board_hash(library: Library) -> str:
-    """Return the SHA-256 over the hashes of all entries of a board, whose files are all read once.
+    """Return the SHA-256 over the hashes of all entries of a board.
 
     Raises
     ------
     UserError
         A file cannot be read.
     """
-    lines = ((entry_hash(entry), entry.id) for entry in submitted(library))
-    return library.once("board hash", lambda: _of_lines(lines))
+
+    def made() -> str:
+        return combined_sha256({entry.id: entry_hash(entry) for entry in submitted(library)})
+
+    return library.once("board hash", made)
 
 
 def submitted(library: Library) -> list[Entry]:
@@ -273,12 +278,6 @@ def submitted(library: Library) -> list[Entry]:
 @lru_cache(maxsize=8192)
 def _hash_of(path: Path, names: tuple[str, ...], of: Stamp) -> str:
     try:
-        return _of_lines((file_sha256(path / name), name) for name in names)
+        return combined_sha256({name: file_sha256(path / name) for name in names})
     except OSError as error:
         raise UserError(f"{path}: a file cannot be read for its hash ({error.strerror})") from None
-
-
-def _of_lines(lines: Iterable[tuple[str, str]]) -> str:
-    """Return the SHA-256 of lines such as those that `sha256sum` prints."""
-    text = "".join(f"{digest}  {name}\n" for digest, name in lines)
-    return hashlib.sha256(text.encode()).hexdigest()

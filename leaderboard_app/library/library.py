@@ -125,6 +125,9 @@ class Entry:
         Source of its figures: one of `simulator.catalogue.figures.BASES`.
     figures_path, figures_sha256
         Folder of the decisions and answers that its figures come from; hash of these answers.
+    files_sha256, files_stamp
+        Hash of all files of a submission (`leaderboard_app.library.citation.entry_hash`), and the
+        stamp with which it is valid; None for a run.
     note
         Reason that its figures are not the verifier's though they were verified; empty if none.
     needs
@@ -168,6 +171,8 @@ class Entry:
     figures_path: Path | None = None
     answers_sha256: str | None = None
     figures_sha256: str | None = None
+    files_sha256: str | None = None
+    files_stamp: str | None = None
     note: str = ""
     sweep_settings: int | None = None
     version: str | None = None
@@ -489,6 +494,8 @@ def _entry(name: str, first: Row, results: Sequence[Result]) -> Entry:
         figures_path=Path(first["figures_path"]),
         answers_sha256=first["answers_sha256"],
         figures_sha256=first["figures_sha256"],
+        files_sha256=first["files_sha256"],
+        files_stamp=first["files_stamp"],
         note=first.get("note") or "",
         sweep_settings=first["sweep_settings"],
         version=first.get("version"),

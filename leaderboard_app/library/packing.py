@@ -11,7 +11,7 @@ from io import BytesIO
 
 import numpy as np
 
-from leaderboard_app.library.ranking import Place, with_ranks
+from leaderboard_app.library.ranking import Others, Place, with_ranks
 from simulator.arrays import Floats
 from simulator.runs.results import Metric
 from simulator.significance import Contrast
@@ -19,11 +19,12 @@ from simulator.significance import Contrast
 
 def packed(places: Mapping[str, Place]) -> bytes:
     """Return places as bytes."""
-    ranked = [name for name, each in places.items() if each.rank is not None]
-    row_of = {name: row for row, name in enumerate(ranked)}
+    ranked = tuple(name for name, each in places.items() if each.rank is not None)
     better = np.zeros((len(ranked), len(ranked)), dtype=np.bool_)
-    for name, row in row_of.items():
-        better[row, [row_of[other] for other in places[name].worse]] = True
+    for row, name in enumerate(ranked):
+        worse = places[name].worse
+        assert isinstance(worse, Others)  # as `with_ranks` makes them
+        better[row] = worse.mask(ranked)
     sink = BytesIO()
     np.savez_compressed(
         sink,

@@ -63,6 +63,13 @@ class Others(Sequence[str]):
     def __init__(self, ids: Sequence[str], bits: Array) -> None:
         self._ids, self._bits = ids, bits
 
+    def mask(self, ids: tuple[str, ...]) -> Bools:
+        """Tell which of the entries `ids` are among these, shape (ids,)."""
+        if ids == tuple(self._ids):
+            return np.unpackbits(self._bits, count=len(ids)).astype(np.bool_)
+        held = {*self}
+        return np.array([each in held for each in ids], dtype=np.bool_)
+
     def __len__(self) -> int:
         return int(np.unpackbits(self._bits, count=len(self._ids)).sum())
 
@@ -176,10 +183,9 @@ def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
         return places
     held = [[contenders[row].sums[pool] for row in among] for pool in pools]
     scores, _ = by_problem([pool.benchmark for pool in pools], held, lambda each: each.correct)
-    better = significantly_better(scores)
-    return with_ranks(
-        places, tuple(contenders[row].id for row in among), better, _front(scores, held)
-    )
+    ids, front = tuple(contenders[row].id for row in among), _front(scores, held)
+    del contenders, held  # pairs of thousands take as much memory again
+    return with_ranks(places, ids, significantly_better(scores), front)
 
 
 def with_ranks(

@@ -319,6 +319,10 @@ def _with_averages(library: Library, rows: Sequence[Standing]) -> list[Standing]
     return [_with(row, found.get(row.entry.id, {})) for row in rows]
 
 
+AVERAGED_AT_ONCE = 500
+"""Number of entries whose resamples are held in memory together, 40 MB of each kind."""
+
+
 def _averages(library: Library, rows: Sequence[Standing]) -> dict[str, tuple[Metric, Metric]]:
     """Return accuracy and tokens averaged over pools, of the entries with valid answers."""
     sums = {
@@ -331,7 +335,12 @@ def _averages(library: Library, rows: Sequence[Standing]) -> dict[str, tuple[Met
         if all(each is not None and usable(each) for each in held):
             alike.setdefault(tuple(each.problem_ids for each in held if each), []).append(row)
     averaged: dict[str, tuple[Metric, Metric]] = {}
-    for same in alike.values():
+    blocks = (
+        same[start : start + AVERAGED_AT_ONCE]
+        for same in alike.values()
+        for start in range(0, len(same), AVERAGED_AT_ONCE)
+    )
+    for same in blocks:
         benchmarks = [each.benchmark for each in same[0].results]
         on = [[sums[row.entry.id][pool] for row in same] for pool in range(len(benchmarks))]
         pools = [[each for each in held if each is not None] for held in on]

@@ -26,6 +26,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from simulator.arrays import Ints
+from simulator.arrow import arrow_array, numbered, numpy_array
 from simulator.catalogue.deadline import limited_to
 from simulator.catalogue.kept_file import program
 from simulator.errors import UserError
@@ -293,29 +295,29 @@ def _from_answers(
 ) -> list[dict[str, Any]]:
     """Derive the entries of a run's pools with these numbers from its answers alone.
 
-    Without `intervals`, their ends are those of few resamples, which takes a tenth of the time.
+    Without `intervals`, they have none but those of differences, which takes a tenth of the time.
     """
-    import pyarrow.compute as pc
-
     from simulator.verification.recompute import judge_ratio
 
     run = opened.run
     if not numbers:
         return []
     try:
-        table = opened.answers.read(use_threads=False).unify_dictionaries()
+        table = opened.answers.read(use_threads=False).unify_dictionaries().combine_chunks()
         table.validate(full=True)
-        names = table["pool"].cast(pa.string())
+        pools, of = numbered(table["pool"])
     except Exception as error:  # Arrow raises many types for damaged pages
         raise Refused(f"{ANSWERS_FILE}: not readable as Parquet ({error})") from None
     entries = []
     for number in numbers:
         pool = run.pools[number]
-        rows = table.filter(pc.equal(names, pool.name))
+        number_of = pools.index(pool.name) if pool.name in pools else len(pools)
+        (places,) = np.nonzero(of == number_of)
+        rows = _rows_at(table, places)
         _check_rows(rows, pool.name, run.repeats)
         totals = Totals()
         totals.add_all(rows)
-        over = None if intervals else Bootstrap(len(rows) // run.repeats, resamples=2)
+        over = None if intervals else Bootstrap(len(rows) // run.repeats, resamples=0)
         recorded = cast(Pool, _Recorded(pool.name, pool))
         unit, ratio = run.serving.clock_unit, judge_ratio(opened, number)
         try:
@@ -323,6 +325,13 @@ def _from_answers(
         except ValueError as error:
             raise Refused(f"{ANSWERS_FILE}: {pool.name}: {error}") from None
     return entries
+
+
+def _rows_at(table: pa.Table, places: Ints) -> pa.Table:
+    """Return the rows at these places, which are in order; those of a pool are all in one piece."""
+    if len(places) and places[-1] - places[0] == len(places) - 1:
+        return table.slice(int(places[0]), len(places))
+    return table.take(arrow_array(places, pa.int64()))
 
 
 def _check_rows(rows: pa.Table, pool: str, repeats: int) -> None:
@@ -333,24 +342,16 @@ def _check_rows(rows: pa.Table, pool: str, repeats: int) -> None:
     averaged = [name for name in AVERAGED if name in rows.column_names]
     if any(rows[name].null_count for name in ("problem_id", "repeat", *averaged)):
         raise Refused(f"{where}: has nulls")
-    seen = (
-        rows.select(["problem_id", "repeat"])
-        .group_by("problem_id", use_threads=False)
-        .aggregate(
-            [("repeat", "count_distinct"), ("repeat", "min"), ("repeat", "max"), ([], "count_all")]
-        )
-    )
-    wanted = {"count_distinct": repeats, "min": 0, "max": repeats - 1}
-    whole = all(
-        (seen[f"repeat_{name}"].to_numpy() == value).all() for name, value in wanted.items()
-    )
-    if not whole or (seen["count_all"].to_numpy() != repeats).any():
+    _, of = numbered(rows["problem_id"])
+    repeat = numpy_array(rows["repeat"])
+    whole = (np.bincount(of) == repeats).all() and 0 <= repeat.min() <= repeat.max() < repeats
+    if not whole or np.bincount(of * np.int64(repeats) + repeat).max() > 1:
         raise Refused(f"{where}: not {repeats} repeats of every problem")
     for name in averaged:
-        values = rows[name].cast(pa.float64()).to_numpy()
-        if not np.isfinite(values).all() or (values < 0).any() or values.max() > 2**52:
+        values = numpy_array(rows[name]).astype(np.float64)
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 2**52:
             raise Refused(f"{where}: {name} has a value that no run has")
-    if (rows["baseline_tokens"].to_numpy() <= 0).any():
+    if numpy_array(rows["baseline_tokens"]).min() <= 0:
         raise Refused(f"{where}: baseline_tokens has a value that no run has")
 
 

@@ -22,11 +22,14 @@ import pyarrow as pa
 
 from simulator.arrow import arrow_array
 from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
-from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp
+from simulator.catalogue.pool_rows import Broken, Progress, Row, Stamp, stamp_digest
 
 SETTLED = 2.0
 """Seconds without a change after which another one surely changes a file's times: the coarsest
 clock of a file system in use, FAT's, ticks every two."""
+
+AT_ONCE = 2_000
+"""Number of rows that are held as dictionaries, 10 kB each, before they become a table."""
 
 PoolIds = frozenset[tuple[str, str | None]]
 """Names and fingerprints of pools."""
@@ -96,9 +99,10 @@ def rows_of(
     until = time.time_ns() - int(SETTLED * 1e9)
     known: dict[str, _Known] = {}
     fresh: list[Row] = []
+    parts, size = [before.table], len(before.table)
     for number, (folder, facts) in enumerate(folders):
         progress(number / len(folders))
-        files = digest(repr(facts))
+        files = stamp_digest(facts)
         settled = all(max(each[2], each[4]) < until for each in facts)
         found = before.known.get(str(folder))
         if (
@@ -113,15 +117,18 @@ def rows_of(
             pairs = {(row.get("pool"), row.get("fingerprint")) for row in rows}
             named = tuple(sorted(((a, b) for a, b in pairs if a is not None), key=str))
             there = _there(named, pools, everything)
-            start = len(before.table) + len(fresh)
-            found = _Known(files, settled, named, there, start, len(rows), reason)
+            found = _Known(files, settled, named, there, size, len(rows), reason)
+            size += len(rows)
             fresh.extend(rows)
+            if len(fresh) >= AT_ONCE:
+                parts.append(_table(fresh, schema))
+                fresh = []
         known[str(folder)] = found
         if found.reason is not None:
             broken.append(Broken(folder, found.reason))
-    table = before.table
     if fresh:
-        table = pa.concat_tables([table, _table(fresh, schema)]).combine_chunks()
+        parts.append(_table(fresh, schema))
+    table = pa.concat_tables(parts).combine_chunks() if len(parts) > 1 else before.table
     store = _only(_Store(table, known))
     _STORES[view, parent] = store
     if place is not None and store.known != before.known:

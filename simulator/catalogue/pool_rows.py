@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from simulator.arrow import null_mask
+from simulator.catalogue.kept_file import digest
 from simulator.errors import UserError
 from simulator.pools.folders import pool_name
 from simulator.pools.pool import SCHEMAS, iter_pool_folders, read_info
@@ -118,6 +119,11 @@ def stamp(folder: Path) -> Stamp:
         below = stamp(folder / VERIFIED)
         here += [(f"{VERIFIED}/{each[0]}", *each[1:]) for each in below]
     return tuple(sorted(here))
+
+
+def stamp_digest(files: Stamp) -> str:
+    """Return a short text that is another one for another stamp, in 64 hexadecimal digits."""
+    return digest(repr(files))
 
 
 def _facts(file: os.DirEntry[str]) -> os.stat_result:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import lru_cache, partial
+from hashlib import sha256
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,13 +30,15 @@ from simulator.catalogue.pool_rows import (
     misnamed_folder,
     parquet_schema,
     stamp,
+    stamp_digest,
 )
 from simulator.errors import UserError
 from simulator.replay.recording import ADDED, ANSWERS, DECISIONS
 from simulator.runs.format import ANSWERS_FILE, IDENTITY_FILE, METRICS, RUN_FILE
 from simulator.runs.results import RunResult, read_results
-from simulator.submissions.badges import badge_of, rerun_passed, verified_at
-from simulator.submissions.files import Files, read_files
+from simulator.submissions.badges import badge_of, counted, rerun_passed, verified_at
+from simulator.submissions.files import METADATA, REQUIRED, Files, combined_sha256, read_files
+from simulator.submissions.files import VERIFIED as VERIFIED_FOLDER
 from simulator.submissions.metadata import read_metadata
 from simulator.submissions.published import BADGE, read_published
 from simulator.submissions.verified import verified_folder
@@ -105,9 +108,14 @@ SUBMISSIONS = pa.schema(
     ]
 )
 
-INTERNAL = (("needs", pa.list_(pa.string())), ("figures_sha256", pa.string()))
-"""Columns of the rows that no view has: the signals that the policy reads, and the hash of the
-answers that figures come from."""
+INTERNAL = (
+    ("needs", pa.list_(pa.string())),
+    ("figures_sha256", pa.string()),
+    ("files_sha256", pa.string()),
+    ("files_stamp", pa.string()),
+)
+"""Columns of the rows that no view has: the signals that the policy reads, the hash of the answers
+that figures come from, that of all files of a submission, and their stamp (`stamp_digest`)."""
 
 
 def _with_internal(schema: pa.Schema) -> pa.Schema:
@@ -220,10 +228,25 @@ def _read_submission(pools: Pools, folder: Path, facts: Stamp) -> Sequence[Row] 
         named["badge"] = "recomputed"
     rows = _result_rows(figures)
     named |= {"answers_sha256": files.sha256.get(ANSWERS_FILE), "needs": needs_of(folder)}
+    named["files_sha256"] = _files_sha256(files, by_verifier=figures.basis == VERIFIED)
+    named["files_stamp"] = stamp_digest(facts)
     if figures.basis == VERIFIED:
         stated = [{name: row[name] for name in _OWN} for row in map(_result_row, own)]
         rows = [{**row, **each} for row, each in zip(rows, stated, strict=True)]
     return [{**row, **named, "note": note} for row in rows]
+
+
+def _files_sha256(files: Files, *, by_verifier: bool) -> str | None:
+    """Return the hash of all files of a submission, and of its verifier's run; None if one lacks.
+
+    They were hashed when they were read, so that a citation does not read them again.
+    """
+    if not {*REQUIRED} <= {*files.content}:
+        return None
+    hashes = files.sha256 | {METADATA: sha256(files.content[METADATA]).hexdigest()}
+    recorded = counted(files) if by_verifier else None
+    own = {} if recorded is None else recorded.verified_sha256
+    return combined_sha256(hashes | {f"{VERIFIED_FOLDER}/{name}": own[name] for name in own})
 
 
 _SAID = (

@@ -361,12 +361,20 @@ def _is_point(found: object) -> bool:
 
 def _metrics(entry: JsonObject) -> dict[str, Metric]:
     metrics = {}
-    for name in entry.fields:
-        parts = entry.object(name)
-        value, low, high = (_finite(parts.optional(end, float)) for end in ("value", "low", "high"))
+    for name, parts in entry.fields.items():
+        ends = [parts.get(end) for end in _ENDS] if type(parts) is dict else []
+        if not ends or not _NUMBERS.issuperset(map(type, ends)):  # raises the error of the field
+            checked = entry.object(name)
+            ends = [checked.optional(end, float) for end in _ENDS]
+        value, low, high = (_finite(None if each is None else float(each)) for each in ends)
         if value is not None:
             metrics[name] = Metric(value, low, high)
     return metrics
+
+
+_ENDS = ("value", "low", "high")
+
+_NUMBERS = frozenset({float, int, type(None)})
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from simulator.arrays import Floats
-from simulator.arrow import numbers_in, numpy_array
+from simulator.arrays import Floats, Ints
+from simulator.arrow import null_mask, numbered, numbers_in, numpy_array
 from simulator.pools.pool import Pool
 from simulator.replay.recording import AGREEMENT, CLUSTERED
 from simulator.significance import Problems, contrasts
@@ -79,26 +79,24 @@ class Totals:
 
         A column that is missing is NaN.
         """
-        missing = pa.array(np.full(len(answers), np.nan))
-        columns = {"problem_id": answers["problem_id"].cast(pa.string())}
-        columns |= {
-            name: answers[name].cast(pa.float64()) if name in answers.column_names else missing
-            for name in (*AVERAGED, *CLUSTERED)
-        }
-        columns["row"] = pa.array(np.arange(len(answers)))
-        sums = [(name, "sum") for name in (*AVERAGED, *CLUSTERED)]
-        grouped = (
-            pa.table(columns)
-            .group_by("problem_id", use_threads=False)
-            .aggregate([*sums, ([], "count_all"), (CLUSTERED[0], "count"), ("row", "min")])
-            .sort_by("row_min")  # Arrow's groups are in an order of its own
-        )
-        counts = grouped[f"{CLUSTERED[0]}_count"].cast(pa.float64())
-        averaged = np.array([grouped[f"{name}_sum"].to_numpy() for name in AVERAGED])
-        about = [counts, *(grouped[f"{name}_sum"].fill_null(0.0) for name in CLUSTERED)]
-        clustered = np.array([each.to_numpy() for each in about])
-        repeats = grouped["count_all"].to_pylist()
-        for row, problem in enumerate(grouped["problem_id"].to_pylist()):
+        problems, of = numbered(answers["problem_id"])
+        there = {*answers.column_names}
+
+        def summed(name: str) -> tuple[Floats, Ints]:
+            """Return the sum of a column on each problem, and of how many values that are there."""
+            if name not in there:
+                return np.full(len(problems), np.nan), np.bincount(of, minlength=len(problems))
+            column = answers[name]
+            rows = of[~null_mask(column)] if column.null_count else of
+            values = numbers_in(column).astype(np.float64)
+            sums: Floats = np.bincount(rows, values, len(problems)).astype(np.float64, copy=False)
+            return sums, np.bincount(rows, minlength=len(problems))
+
+        averaged = np.array([summed(name)[0] for name in AVERAGED])
+        about = [summed(name) for name in CLUSTERED]
+        clustered = np.array([about[0][1], *(sums for sums, _ in about)])
+        repeats = np.bincount(of, minlength=len(problems)).tolist()
+        for row, problem in enumerate(problems):
             self._sums[problem] = self._sums.get(problem, 0.0) + averaged[:, row]
             self._repeats[problem] = self._repeats.get(problem, 0) + repeats[row]
             self._clustered[problem] = self._clustered.get(problem, 0.0) + clustered[:, row]

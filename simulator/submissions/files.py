@@ -74,6 +74,15 @@ class Files:
         }
 
 
+def combined_sha256(hashes: Mapping[str, str]) -> str:
+    """Return the SHA-256 of a line `<hash>  <name>` for each name, sorted, as `sha256sum` prints.
+
+    `hashes` are by name, in hexadecimal.
+    """
+    text = "".join(f"{digest}  {name}\n" for name, digest in sorted(hashes.items()))
+    return sha256(text.encode()).hexdigest()
+
+
 def read_files(path: Path) -> Files:
     """Read the valid files of a submission's folder or bundle; never raise for its content.
 

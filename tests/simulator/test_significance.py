@@ -115,6 +115,23 @@ def test_one_pair_among_very_many_gets_as_many_flips_as_it_needs(
     assert p.tolist() == pytest.approx([1 / 61] * 3)
 
 
+@given(st.lists(st.integers(-20, 20).filter(bool), min_size=1, max_size=12))
+def test_the_bound_of_many_flips_is_never_below_the_exact_p_value(differences: list[int]) -> None:
+    row = np.array([differences], dtype=float)
+    assert significance._bound(row)[0] >= p_value(row[0])
+
+
+def test_one_winner_among_very_many_equals_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = np.random.default_rng(2).integers(0, 9, (40, 60)) / 600
+    scores[0] = scores.max() + 1 / 600  # ahead of all others on every problem
+    monkeypatch.setattr(significance, "FLIPS", 10)
+    monkeypatch.setattr(significance, "MOST_FLIPS", 0)
+    better = significantly_better(scores)
+    assert better[0].sum() == 39
+    assert not better[1:].any()
+    assert (verdicts(scores).better == better).all()
+
+
 def pair_by_pair(scores: Floats) -> Floats:
     """Compute the p-value of every two methods by itself, on the flips that all pairs share."""
     pairs = [(one, two) for one in range(len(scores)) for two in range(one + 1, len(scores))]

@@ -515,3 +515,17 @@ def test_pareto_front_equals_brute_force(methods: list[tuple[int, int]]) -> None
 
     mask = pareto_front([c for c, _ in methods], [s for _, s in methods])
     assert mask.tolist() == [not beaten(c, s) for c, s in methods]
+
+
+def test_without_resamples_values_are_the_same_and_have_no_interval() -> None:
+    right, spent, whole = [0.5, 1.0, 0.25], [10.0, 20.0, 31.0], [40.0, 40.0, 0.5]
+    plain, usual = Bootstrap(3, resamples=0), Bootstrap(3)
+    for found, expected in (
+        (plain.mean(right), usual.mean(right)),
+        (plain.total(spent), usual.total(spent)),
+        (plain.reduction(spent, whole), usual.reduction(spent, whole)),
+        (plain.ratio(right, whole), usual.ratio(right, whole)),
+    ):
+        assert found is not None
+        assert expected is not None
+        assert (found.value, found.low, found.high) == (expected.value, None, None)

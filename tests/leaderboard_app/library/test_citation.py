@@ -23,6 +23,7 @@ from leaderboard_app.library.citation import (
     of_board,
     of_entry,
     plain_text,
+    submitted,
 )
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Entry, Library, load
@@ -51,6 +52,17 @@ def printed(entry: Entry) -> str:
 def test_the_hash_is_what_its_command_prints(full_library: Library, name: str) -> None:
     entry = full_library.by_id[name]
     assert entry_hash(entry) == printed(entry)
+
+
+def test_a_submission_is_not_read_again_for_its_hash(
+    full_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = {
+        each.id: entry_hash(replace(each, files_sha256=None)) for each in submitted(full_library)
+    }
+    monkeypatch.setattr("leaderboard_app.library.citation.file_sha256", None)
+    assert {each.id: entry_hash(each) for each in submitted(full_library)} == expected
+    assert "2026-11-20-checked-asc" in expected
 
 
 def test_the_hash_is_of_the_files_that_define_an_entry(full_library: Library) -> None:
