@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from leaderboard_app.library.library import Entry
 from leaderboard_app.library.standings import BOUNDS, RECORD, part_of
@@ -14,6 +16,7 @@ from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
+from leaderboard_app.tradeoff.lines import Joined, clocks, joined_lines, unlike
 from leaderboard_app.tradeoff.points import (
     COSTS,
     NAMES,
@@ -23,39 +26,12 @@ from leaderboard_app.tradeoff.points import (
     Point,
 )
 from simulator.methods import match_name
-from simulator.report.comparison import Row
-from simulator.report.labels import short
-from simulator.report.lines import find_lines
-from simulator.runs.results import Metric, RunResult
+from simulator.runs.results import Metric
 from simulator.statistics import pareto_front
 from simulator.submissions.published import BADGE as REPORTED
 
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """Entries that differ in one number only, sorted by its value.
-
-    `parameter` is the number's name: that of a parameter, or N. `name` is unique in a picture.
-    """
-
-    name: str
-    parameter: str
-    points: tuple[Point, ...]
-    over_n: bool
-
-    def value(self, point: Point) -> str:
-        """Format the value of a point on the line: `N=16`, or `0.95` of a parameter."""
-        if self.over_n:
-            return f"N={point.results[0].budget}"
-        return short(point.entry.parameters[self.parameter])
-
-    def named(self, point: Point) -> str:
-        """Name a point by the line and its value: `asc, threshold=0.95`, `esc, N=16`, `cons@16`."""
-        if not self.over_n:
-            return f"{self.name}, {self.parameter}={self.value(point)}"
-        if "@N" in self.name:
-            return self.name.replace("@N", f"@{point.results[0].budget}")
-        return f"{self.name}, {self.value(point)}"
+MOST_DRAWN = 300
+"""Maximum number of points in a picture: more would cover each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,15 +144,32 @@ def choose(measured: Measured, badges: Collection[str] = (), methods: Collection
         [point.cost.value for point in compared], [point.accuracy.value for point in compared]
     )
     on_front = (point.entry.id for point, first in zip(compared, front, strict=True) if first)
-    ids = frozenset(point.entry.id for point in compared)
+    if far := _far_below(points, compared):
+        points = [point for point in points if point.entry.id not in far]
+        hidden[f"further below the Pareto front than the {MOST_DRAWN} drawn"] = [*far.values()]
+    ids = frozenset(point.entry.id for point in compared if point.entry.id not in far)
     return View(
         measured,
         tuple(points),
         ids,
         frozenset(on_front),
-        tuple(_joined(points, ids)),
+        tuple(joined_lines(points, ids)),
         tuple(Omitted(reason, tuple(entries)) for reason, entries in hidden.items()),
     )
+
+
+def _far_below(points: Sequence[Point], compared: Sequence[Point]) -> dict[str, Entry]:
+    """Return all points but the `MOST_DRAWN` least below the best compared one at their cost.
+
+    Both are sorted by cost. The entries are by id.
+    """
+    if len(points) <= MOST_DRAWN:
+        return {}
+    costs = [point.cost.value for point in compared]
+    best = [0.0, *accumulate((point.accuracy.value for point in compared), max)]
+    gaps = [best[bisect_right(costs, point.cost.value)] - point.accuracy.value for point in points]
+    far = sorted(range(len(points)), key=gaps.__getitem__)[MOST_DRAWN:]
+    return {points[place].entry.id: points[place].entry for place in far}
 
 
 def _reason(entry: Entry, badges: Collection[str], methods: Collection[str]) -> str:
@@ -358,26 +351,6 @@ def _said(measured: Measured, point: Point) -> str:
     return f"{accuracy}% at {measured.figure.text(point.cost.value)}"
 
 
-def _joined(points: Sequence[Point], compared: Collection[str]) -> list[Joined]:
-    """Return lines through entries of one policy at several settings, as reports find them.
-
-    They join entries that are compared, or others. Seeds and repeats may differ: verifiers choose
-    them. Of several entries with one value, that with the most repeats is on the line.
-    """
-    by_id = {point.entry.id: point for point in points}
-    rows = [
-        Row("", point.entry.label, False, _as_run(point, point.entry.id in compared))
-        for point in sorted(points, key=lambda each: (-each.entry.repeats, each.entry.id))
-        if part_of(point.entry) != RECORD and point.budget.isdecimal()
-    ]
-    found: list[Joined] = []
-    for line in find_lines(rows):
-        once = {line.label(row): by_id[row.result.run] for row in reversed(line.rows)}
-        joined = tuple(reversed(once.values()))
-        found.append(Joined(_unlike(line.name, found), line.parameter, joined, line.over_n))
-    return found
-
-
 def curves(view: View) -> list[Joined]:
     """Return the compared entries that differ in N only, by policy and parameters: curves over N.
 
@@ -388,54 +361,11 @@ def curves(view: View) -> list[Joined]:
         entry = point.entry
         found = match_name(entry.policy)
         name = found[0] if found else entry.policy
-        key = (name, entry.policy_sha256, sorted(entry.parameters.items()), _clock(point))
+        key = (name, entry.policy_sha256, sorted(entry.parameters.items()), clocks(point))
         families.setdefault(repr(key), []).append(point)
     lines: list[Joined] = []
     for family in families.values():
-        for line in _joined(family, view.compared):
+        for line in joined_lines(family, view.compared):
             if line.over_n:
-                lines.append(replace(line, name=_unlike(line.name, lines)))
+                lines.append(replace(line, name=unlike(line.name, lines)))
     return lines
-
-
-def _clock(point: Point) -> str:
-    return ", ".join(sorted({result.clock for result in point.results}))
-
-
-def _unlike(name: str, others: Sequence[Joined]) -> str:
-    """Return a name that no other line has: with a number, if needed."""
-    taken = {each.name for each in others}
-    names = (name, *(f"{name} ({number})" for number in range(2, len(taken) + 2)))
-    return next(each for each in names if each not in taken)
-
-
-def _as_run(point: Point, compared: bool) -> RunResult:
-    """Convert a point to the form that reports use; `run` is the entry's id.
-
-    `unranked` keeps entries that are not compared on lines of their own.
-    """
-    entry, result = point.entry, point.results[0]
-    return RunResult(
-        run=entry.id,
-        path=entry.path,
-        policy=entry.policy,
-        policy_sha256=entry.policy_sha256,
-        parameters=entry.parameters,
-        settings=entry.settings,
-        unranked=not compared,
-        seed=0,
-        repeats=0,
-        pool="",
-        fingerprint=None,
-        budget=result.budget,
-        synthetic=result.synthetic,
-        token_accuracy=result.token_accuracy,
-        problems=result.problems,
-        baseline=result.baseline,
-        clock_unit=_clock(point),
-        serving=result.serving,
-        metrics={},
-        command=None,
-        started_at=None,
-        wall_seconds=None,
-    )

@@ -67,6 +67,19 @@ def test_the_front_is_of_entries_that_no_compared_one_beats(three: Library) -> N
     assert [view.on_front(point) for point in view.points] == ["not compared", "yes", "no", "yes"]
 
 
+def test_of_too_many_those_furthest_below_the_front_are_left_out(
+    three: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = tradeoff_points.measure(three, [POOL], "tokens")
+    whole = tradeoff.choose(measured)
+    monkeypatch.setattr(tradeoff, "MOST_DRAWN", 3)
+    view = tradeoff.choose(measured)
+    assert ids(view.points) == ["oracle", "cheap", "dear"]  # at 200 tokens, 0.6 is 0.1 below 0.7
+    assert view.front == whole.front
+    left_out = {each.reason: [entry.id for entry in each.entries] for each in view.hidden}
+    assert left_out["further below the Pareto front than the 3 drawn"] == ["beaten"]
+
+
 def test_entries_that_are_not_drawn_are_named_with_the_reason(three: Library) -> None:
     measured = tradeoff_points.measure(three, [POOL], "tokens")
     view = tradeoff.choose(measured, methods=["cheap", "dear", "back"])
