@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from html import escape
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 import streamlit
 from starlette.datastructures import Headers
@@ -31,6 +33,9 @@ STATIC = Path(streamlit.__file__).parent / "static"
 
 FIRST = ("BidiComponent", "StreamlitMarkdown", "ButtonGroup", "Selectbox", "DownloadButton")
 """Scripts of Streamlit that the first view needs, and would load only once it knows that."""
+
+MODULES = ("leaderboard_app.library.citation", "leaderboard_app.tradeoff.chart")
+"""Modules of the first view that take longest to import."""
 
 ABOUT = "Methods that stop parallel reasoning traces early: their accuracy and tokens, verified."
 """Description of a board that states none."""
@@ -74,6 +79,12 @@ def _wants_html(scope: Scope) -> bool:
     return "text/html" in accepted or "*/*" in accepted
 
 
+@cache
+def prepare() -> None:
+    """Import what the first page draws with, while the browser loads Streamlit's scripts."""
+    Thread(target=lambda: [import_module(name) for name in MODULES], daemon=True).start()
+
+
 class Pages:
     """Middleware that answers requests for pages."""
 
@@ -89,6 +100,7 @@ class Pages:
                 board = Board()
                 with suppress(UserError):  # shown on the page
                     board = read_board(Folders.from_environment().submissions)
+                prepare()
                 app = HTMLResponse(html_of(page, board), headers={"Cache-Control": "no-cache"})
         await app(scope, receive, send)
 

@@ -30,7 +30,7 @@ from simulator.boards.derived import SEED, Derivable, derivable
 from simulator.boards.duplicates import in_folder
 from simulator.catalogue.figures import ANSWERS, BASES, KEPT, RECOMPUTED, VERIFIED, Pools, derive
 from simulator.catalogue.kept_file import digest, keep, kept_place, read_kept
-from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp
+from simulator.catalogue.pool_rows import Broken, Progress, Row, stamp, stamp_digest
 from simulator.catalogue.views import Catalogue, connect
 from simulator.counting import GENERATED
 from simulator.errors import UserError
@@ -288,7 +288,8 @@ class Library:
 
         def read() -> Mapping[str, Sequence[str]]:
             below = sorted(each for each in folder.iterdir() if each.is_dir())
-            files = [(each.name, stamp(each)) for each in below]
+            stamps = {entry.path: entry.files_stamp for entry in self.entries}
+            files = [(each.name, stamps.get(each) or stamp_digest(stamp(each))) for each in below]
             published = [each.method for each in self.published]
             found = self.kept(
                 "notes", [files, published], lambda: json.dumps(in_folder(folder)).encode()

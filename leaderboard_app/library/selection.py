@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
 from simulator.signals import NEEDS
@@ -114,6 +115,7 @@ def kinds(library: Library) -> list[bool]:
     return sorted(there | ({False} if library.published else set()))
 
 
+@lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
     """Return a model's or benchmark's name without differences in case, dashes and dots."""
     return "".join(each for each in name.casefold() if each.isalnum()) or name.encode().hex()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from functools import cache
 from itertools import product
 
 NUMBERS = r"[0-9]+|\{[0-9]+(?:,[0-9]+)*\}"
@@ -58,10 +59,15 @@ def match_name(spec: str, number: str = "[0-9]+") -> tuple[str, dict[str, str]] 
     `number` is the regular expression of a number.
     """
     for template in METHODS:
-        pattern = re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{number})", re.escape(template))
-        if match := re.fullmatch(pattern, spec):
+        if match := _pattern(template, number).fullmatch(spec):
             return template, match.groupdict()
     return None
+
+
+@cache
+def _pattern(template: str, number: str) -> re.Pattern[str]:
+    """Return the regular expression of the names that fit a template."""
+    return re.compile(re.sub(r"\\{(\w+)\\}", rf"(?P<\1>{number})", re.escape(template)))
 
 
 def expand_name(spec: str) -> list[tuple[str, dict[str, str]]]:
