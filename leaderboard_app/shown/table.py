@@ -243,6 +243,9 @@ def _with_links(note: str) -> str:
     return _ADDRESS.sub(lambda found: _link(found[0], found[0], "") or found[0], escape(note))
 
 
+NAME, LINE = 20, 60
+"""Most characters of a name in a first column, and of another cell, that need no second line."""
+
 _ROLES = {
     name: f' role="{name}"'
     for name in ("table", "rowgroup", "row", "columnheader", "rowheader", "cell")
@@ -382,8 +385,12 @@ def _link(link: str, text: str, hint: str) -> str | None:
 
 
 def _kind(table: Table, index: int) -> str:
-    kind = "dps-number" if table.columns[index].numeric else "dps-text"
-    return f"{kind} dps-first" if index < table.first else kind
+    longest = max((len(row[index].text) for row in table.rows), default=0)
+    if index < table.first:
+        kinds = ["dps-first", *(["dps-long"] if longest > NAME else [])]
+    else:
+        kinds = ["dps-prose"] if longest > LINE else []
+    return " ".join(["dps-number" if table.columns[index].numeric else "dps-text", *kinds])
 
 
 def as_csv(table: Table) -> str:

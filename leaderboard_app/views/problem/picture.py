@@ -32,6 +32,9 @@ MOST_BARS = 4_000
 AROUND = 110
 """Height of a chart's legend and axis, in pixels."""
 
+BELOW, A_REASON = 30, 18
+"""Height of the legend of cuts below a chart, and of each line of it, in pixels."""
+
 FRAME = "frame"
 """Name of the table with the chosen trace's bar."""
 
@@ -141,6 +144,7 @@ def picture(
     clock = float(replay.answer["clock"])
     last = max([clock, *(row["full" if ghosts else "end"] for row in rows)], default=1.0) or 1.0
     canvas = _canvas(replay, by, rows, last)
+    reasons = {row["ending"] for row in rows if not row["finished"]}
     layers: list[alt.Chart] = [
         *([_ghosts(canvas)] if ghosts else []),
         _answers(canvas, _hover(replay, rows)),
@@ -160,7 +164,7 @@ def picture(
         resolve=alt.Resolve(scale=alt.ScaleResolveMap(shape="independent")),
         # no value is missing, and checking is slow in a browser
         config=alt.Config(mark=alt.MarkConfig(invalid=None)),
-        height=height_of(len(rows)) + AROUND,
+        height=height_of(len(rows)) + AROUND + (BELOW + A_REASON * len(reasons) if reasons else 0),
     )
 
 
@@ -288,7 +292,9 @@ def _endings(canvas: _Canvas) -> list[alt.Chart]:
                     domain=reasons,
                     range=[symbols[index % len(symbols)] for index in range(len(reasons))],
                 ),
-                legend=alt.Legend(orient="top", labelLimit=320, symbolFillColor=NEUTRAL),
+                legend=alt.Legend(
+                    orient="bottom", columns=1, labelLimit=320, symbolFillColor=NEUTRAL
+                ),
             ),
         )
     ]
