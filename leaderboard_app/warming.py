@@ -27,8 +27,8 @@ MODULES = (
 )
 """Modules that pages import when first opened; with Altair, importing them takes 0.5 s."""
 
-MANY = 1000
-"""Most entries for which the trade-off is averaged ahead: it reads the answers of all of them."""
+MANY = standings.MANY
+"""Most entries for which ranks and averages are computed ahead: those of more have a thread."""
 
 _ONE = Lock()
 
@@ -45,11 +45,10 @@ def warm(library: Library) -> None:
     with _ONE:
         for name in ("altair", "pandas", *(f"leaderboard_app.{each}" for each in MODULES)):
             import_module(name)
-        for synthetic in (False, True):
+        for synthetic in (False, True) if len(library.entries) <= MANY else ():
             for group in standings.groups(library, synthetic):
                 standings.standings(library, group)
-            if len(library.entries) <= MANY:
-                tradeoff_points.measure_first(library, synthetic=synthetic)
+            tradeoff_points.measure_first(library, synthetic=synthetic)
         spare_collector()
 
 

@@ -6,6 +6,7 @@ entries with figures there, with their ranks in this group and the part of the b
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -192,26 +193,41 @@ class _Ranking:
     """Ranks of all groups, which a thread computes; `meanwhile` is the library without ranks."""
 
     def __init__(self, library: Library, synthetic: bool) -> None:
-        self.done = Event()
         self.meanwhile = replace(
             library, state=hash((library.state, synthetic)), once=Once(), hasty=True
         )
+        self._done: dict[str | None, Event] = {}
+        self._is_over = False
         Thread(target=self._run, args=[library, synthetic], daemon=True).start()
+
+    def wait(self, group: str | None) -> bool:
+        """Wait for the ranks of a group, by its key, or for what groups there are; True if done."""
+        event = self._done.setdefault(group, Event())
+        return self._is_over or event.wait(PATIENCE)
 
     def _run(self, library: Library, synthetic: bool) -> None:
         try:
-            for group in groups(library, synthetic):
+            found = groups(library, synthetic)
+            self._done.setdefault(None, Event()).set()
+            for group in found:
                 standings(library, group)
+                self._done.setdefault(group.key, Event()).set()
+                time.sleep(PATIENCE)  # the reader who has waited comes first
         finally:  # a fault is raised again where the page asks
-            self.done.set()
+            self._is_over = True
+            for event in [*self._done.values()]:
+                event.set()
 
 
-def in_time(library: Library, synthetic: bool) -> Library:
-    """Return the library, or for the time being one without ranks if these take long to compute."""
-    if len(library.entries) <= MANY:
+def in_time(library: Library, synthetic: bool, group: Group | None = None) -> Library:
+    """Return the library, or for the time being one without ranks if these take long to compute.
+
+    With its ranks on a group, or without one with the groups that there are.
+    """
+    if library.hasty or len(library.entries) <= MANY:
         return library
     ranking = library.once(("ranking", synthetic), lambda: _Ranking(library, synthetic))
-    return library if ranking.done.wait(PATIENCE) else ranking.meanwhile
+    return library if ranking.wait(group.key if group else None) else ranking.meanwhile
 
 
 def places(

@@ -77,7 +77,8 @@ class Figure:
 
 def unsigned_zero(number: str) -> str:
     """Return a formatted number, without its sign if it is rounded to zero."""
-    return number if re.search("[1-9a-z]", number) else number.lstrip("+-")
+    signed = number.startswith(("+", "-"))
+    return number[1:] if signed and not re.search("[1-9a-z]", number) else number
 
 
 BOOTSTRAP = "The interval is a bootstrap over problems."

@@ -65,6 +65,9 @@ def page(library: Library) -> None:
     synthetic = True in there and (asked or False not in there)
     library = in_time(library, synthetic)
     notice = st.empty()  # also without one, so that all below stays where it is
+    found = groups(library, synthetic)
+    group = choose_group(found) if found else None
+    library = in_time(library, synthetic, group)
     if library.hasty:
         count = len(library.entries)
         notice.info(
@@ -72,8 +75,6 @@ def page(library: Library) -> None:
             "Reload the page in a while.",
             icon=":material/hourglass_top:",
         )
-    found = groups(library, synthetic)
-    group = choose_group(found) if found else None
     with heading:
         screen.show_title(library, title, group.heading if group else None)
     if group is not None:

@@ -107,6 +107,7 @@ def test_a_reader_of_many_entries_sees_them_without_ranks_until_these_are_known(
     go.set()
     monkeypatch.setattr(standings, "PATIENCE", 20.0)
     assert in_time(library, False) is library
+    assert in_time(library, False, group) is library
     rows = standings.standings(library, group)
     assert {row.entry.id: row.place.range for row in rows} == {"good": "1", "bad": "2"}
 
