@@ -222,7 +222,8 @@ class _Ranking:
 def in_time(library: Library, synthetic: bool, group: Group | None = None) -> Library:
     """Return the library, or for the time being one without ranks if these take long to compute.
 
-    With its ranks on a group, or without one with the groups that there are.
+    `group` is the one whose ranks are wanted; None if only the list of groups is, which the ranks
+    on all pools decide.
     """
     if library.hasty or len(library.entries) <= MANY:
         return library

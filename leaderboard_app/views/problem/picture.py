@@ -144,12 +144,12 @@ def picture(
     clock = float(replay.answer["clock"])
     last = max([clock, *(row["full" if ghosts else "end"] for row in rows)], default=1.0) or 1.0
     canvas = _canvas(replay, by, rows, last)
-    reasons = {row["ending"] for row in rows if not row["finished"]}
+    reasons = [*dict.fromkeys(row["ending"] for row in rows if not row["finished"])]
     layers: list[alt.Chart] = [
         *([_ghosts(canvas)] if ghosts else []),
         _answers(canvas, _hover(replay, rows)),
         _right(canvas),
-        *_endings(canvas),
+        *_endings(canvas, reasons),
         *([] if replay.cluster is None else _clusters(canvas, borders=by == "cluster")),
         alt.Chart(alt.Data(values=[{"answered": clock}]))
         .mark_rule(color=NEUTRAL, strokeDash=[5, 3], strokeWidth=1.5)
@@ -265,12 +265,11 @@ def _right(canvas: _Canvas) -> alt.Chart:
     )
 
 
-def _endings(canvas: _Canvas) -> list[alt.Chart]:
+def _endings(canvas: _Canvas, reasons: Sequence[str]) -> list[alt.Chart]:
     """Mark the ends of cut traces by the reason; no layer if all have finished."""
-    cut = [row for row in canvas.rows if not row["finished"]]
-    reasons = [*dict.fromkeys(row["ending"] for row in cut)]
     if not reasons:
         return []
+    cut = [row for row in canvas.rows if not row["finished"]]
     lane = height_of(len(canvas.rows)) / len(canvas.rows)
     symbols = ("triangle-left", "diamond", "cross", "circle")
     return [
