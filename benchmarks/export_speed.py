@@ -10,7 +10,6 @@ export's time to fixed work (`yardstick.py`). With --small, pools have few probl
 
 from __future__ import annotations
 
-import argparse
 import multiprocessing
 import resource
 import tempfile
@@ -18,8 +17,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from made_board import board_in, make_board
-from opening_speed import in_another_process
+from opening_speed import board_asked_for, in_another_process
 from yardstick import in_yardsticks
 
 from leaderboard_app.export.site import export_site
@@ -27,18 +25,7 @@ from leaderboard_app.library.folders import Folders
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--submissions", type=int, default=200)
-    parser.add_argument("--board", type=Path, help="Folder of a board that was made before.")
-    parser.add_argument("--small", action="store_true")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        if given.board:
-            folders = board_in(given.board)
-        else:
-            problems = (6, 12) if given.small else (30, 198)
-            folders = make_board(Path(scratch), given.submissions, problems=problems)
-            time.sleep(3)  # what was just written is not kept
+    with board_asked_for(__doc__) as folders, tempfile.TemporaryDirectory() as scratch:
         in_another_process(folders)
         site = Path(scratch) / "site"
         print("| | CPU, s | peak memory, MiB | files | MB |")

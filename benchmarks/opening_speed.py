@@ -15,7 +15,9 @@ import multiprocessing
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from made_board import board_in, make_board
@@ -26,18 +28,7 @@ from leaderboard_app.library.standings import groups, standings
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--submissions", type=int, default=200)
-    parser.add_argument("--board", type=Path, help="Folder of a board that was made before.")
-    parser.add_argument("--small", action="store_true")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        problems = (6, 12) if given.small else (30, 198)
-        if given.board:
-            folders = board_in(given.board)
-        else:
-            folders = make_board(Path(scratch), given.submissions, problems=problems)
-            time.sleep(3)  # what was just written is not kept
+    with board_asked_for(__doc__) as folders:
         print("| | reading, s | ranks, s | peak memory, MiB |")
         print("|---|---:|---:|---:|")
         spent = []
@@ -46,6 +37,24 @@ def main() -> None:
             spent.append(loading + ranking)
             print(f"| {name} | {loading:.2f} | {ranking:.2f} | {peak:.0f} |", flush=True)
         print(f"ratio opening {spent[1] / spent[0]:.4f}")
+
+
+@contextmanager
+def board_asked_for(about: str | None) -> Iterator[Folders]:
+    """Read the command line, and open the board that it names, or make one for the time being."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
+    parser.add_argument("--submissions", type=int, default=200)
+    parser.add_argument("--board", type=Path, help="Folder of a board that was made before.")
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    if given.board:
+        yield board_in(given.board)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        problems = (6, 12) if given.small else (30, 198)
+        folders = make_board(Path(scratch), given.submissions, problems=problems)
+        time.sleep(3)  # what was just written is not kept
+        yield folders
 
 
 def in_another_process(folders: Folders) -> tuple[float, float, float]:

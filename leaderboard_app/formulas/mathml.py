@@ -69,12 +69,17 @@ _CLASSES = {
 """Classes of the style sheet, and the styles that they stand for."""
 
 
+@lru_cache(maxsize=4_096)
 def formula_html(formula: str, *, wide: bool = False) -> Markup | None:
     """Return a formula as a `<math>` element; None if it cannot be shown.
 
     `wide`: on a line of its own.
     """
-    return _html(formula, wide)
+    found = tree(formula, wide=wide)
+    if found is None:
+        return None
+    text = tostring(found, encoding="unicode", short_empty_elements=False)
+    return Markup(text) if len(text) <= LARGEST else None
 
 
 def text_html(text: str) -> Markup:
@@ -93,15 +98,6 @@ def _joined(found: Iterable[Part]) -> Markup:
         math = None if each.formula is None else formula_html(each.formula, wide=each.wide)
         shown.append(escape(each.source) if math is None else math)
     return Markup("").join(shown)
-
-
-@lru_cache(maxsize=4_096)
-def _html(formula: str, wide: bool) -> Markup | None:
-    found = tree(formula, wide=wide)
-    if found is None:
-        return None
-    text = tostring(found, encoding="unicode", short_empty_elements=False)
-    return Markup(text) if len(text) <= LARGEST else None
 
 
 def tree(formula: str, *, wide: bool = False) -> Element | None:
