@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from leaderboard_app.library.folders import Folders
 from simulator.api.progress import note, stages_shown
@@ -131,6 +132,7 @@ def leaderboard(
     )
     _derive(pools, patterns)
     if target is not None:
+        _look_for(folders.submissions, exporting=True)
         _copy_shipped(folders)
         _export(folders, target, form or "html", push)
         return
@@ -138,6 +140,7 @@ def leaderboard(
         option = "--push" if form is None else "--format"
         raise UserError(f"{option} needs --export DIR, the folder to write")
     _check_free(address, port)
+    _look_for(folders.submissions, exporting=False)
     _copy_shipped(folders)
     settings = SETTINGS | {
         "server.port": str(port),
@@ -152,6 +155,17 @@ def leaderboard(
     if sys.platform == "win32":  # which would not wait for the new program
         sys.exit(subprocess.call(command, env=environment))
     os.execve(command[0], command, environment)
+
+
+def _look_for(submissions: Path, *, exporting: bool) -> None:
+    """Say that there is no folder of submissions; raise `UserError` if one to export was named."""
+    named = click.get_current_context().get_parameter_source("submissions")
+    is_default = named is ParameterSource.DEFAULT
+    if submissions.is_dir() or (is_default and not exporting):
+        return
+    if exporting and not is_default:
+        raise UserError(f"{submissions}: no such folder; name one with --submissions")
+    note(f"{submissions}: no such folder, so the board has no submissions")
 
 
 def _fetched(address: str, cache: Path) -> Board:

@@ -7,8 +7,8 @@ link names the page, and nothing moves when the styles arrive.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from functools import cache
 from html import escape
 from importlib import import_module
@@ -79,10 +79,21 @@ def _wants_html(scope: Scope) -> bool:
     return "text/html" in accepted or "*/*" in accepted
 
 
-@cache
 def prepare() -> None:
-    """Import what the first page draws with, while the browser loads Streamlit's scripts."""
-    Thread(target=lambda: [import_module(name) for name in MODULES], daemon=True).start()
+    """Read the board, and import what the first page draws with, before a browser asks for it."""
+    from leaderboard_app.shown.screen import READER  # slow to import
+
+    with suppress(UserError):  # shown on the page
+        READER.begin(Folders.from_environment())
+    for name in MODULES:
+        import_module(name)
+
+
+@asynccontextmanager
+async def prepared(app: App) -> AsyncIterator[None]:
+    """Prepare the first page in a thread, from the start of the server."""
+    Thread(target=prepare, daemon=True).start()
+    yield
 
 
 class Pages:
@@ -100,9 +111,8 @@ class Pages:
                 board = Board()
                 with suppress(UserError):  # shown on the page
                     board = read_board(Folders.from_environment().submissions)
-                prepare()
                 app = HTMLResponse(html_of(page, board), headers={"Cache-Control": "no-cache"})
         await app(scope, receive, send)
 
 
-app = App(HERE / "app.py", middleware=[Middleware(Pages)])
+app = App(HERE / "app.py", lifespan=prepared, middleware=[Middleware(Pages)])

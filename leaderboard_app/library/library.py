@@ -347,14 +347,17 @@ def state_of(folders: Folders) -> int:
     return hash(tuple(seen))
 
 
-def load(folders: Folders, progress: Progress = lambda done: None) -> Library:
+def load(
+    folders: Folders, progress: Progress = lambda done: None, state: int | None = None
+) -> Library:
     """Read everything in the folders; what cannot be read goes to `broken` and stops nothing else.
 
     Figures are derived (`simulator.catalogue.figures`), which takes seconds for each run that was
-    not seen before; `progress` is told the share of the folders that is done. If the folder of
-    submissions has no published figures, those packaged with the program are used.
+    not seen before; `progress` is told the share of the folders that is done. `state` is that of
+    the folders (`state_of`), if it was looked up just before. If the folder of submissions has no
+    published figures, those packaged with the program are used.
     """
-    state = state_of(folders)
+    state = state_of(folders) if state is None else state
     catalogue = connect(folders.cache, folders.runs, folders.submissions, progress)
     pools = catalogue.rows("FROM pools ORDER BY name")
     tables = (catalogue.submissions, catalogue.runs)

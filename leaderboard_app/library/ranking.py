@@ -71,11 +71,13 @@ class Others(Sequence[str]):
         return np.array([each in held for each in ids], dtype=np.bool_)
 
     def __len__(self) -> int:
-        return int(np.unpackbits(self._bits, count=len(self._ids)).sum())
+        return int(np.bitwise_count(self._bits).sum())
 
     def __iter__(self) -> Iterator[str]:
-        there = np.flatnonzero(np.unpackbits(self._bits, count=len(self._ids)))
-        return (self._ids[row] for row in there.tolist())
+        return (self._ids[row] for row in self._rows().tolist())
+
+    def _rows(self) -> Array:
+        return np.flatnonzero(np.unpackbits(self._bits, count=len(self._ids)))
 
     @overload
     def __getitem__(self, place: int) -> str: ...
@@ -84,7 +86,10 @@ class Others(Sequence[str]):
     def __getitem__(self, place: slice) -> tuple[str, ...]: ...
 
     def __getitem__(self, place: int | slice) -> str | tuple[str, ...]:
-        return tuple(self)[place]
+        rows = self._rows()[place]
+        if isinstance(place, slice):
+            return tuple(self._ids[row] for row in rows.tolist())
+        return self._ids[int(rows)]
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Others | tuple) and tuple(self) == tuple(other)
@@ -159,13 +164,18 @@ def usable(sums: ProblemSums) -> bool:
     )
 
 
+def shared_pools(contenders: Sequence[Contender]) -> frozenset[PoolKey]:
+    """Return the pools on which contenders are ranked; empty if none are."""
+    return common_pools([frozenset(each.sums) for each in contenders if each.ranked])
+
+
 def rank(contenders: Sequence[Contender]) -> dict[str, Place]:
     """Return the place of every contender, by its id.
 
     Time and memory grow with the number of pairs; benchmarks/README.md has figures.
     """
     ranked = [row for row, each in enumerate(contenders) if each.ranked]
-    fixed = common_pools([frozenset(contenders[row].sums) for row in ranked])
+    fixed = shared_pools(contenders)
     among = [row for row in ranked if fixed and fixed <= contenders[row].sums.keys()]
     shown = [
         tuple(sorted(fixed if fixed and fixed <= each.sums.keys() else each.sums))

@@ -6,6 +6,7 @@ entries with figures there, with their ranks in this group and the part of the b
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +21,7 @@ from leaderboard_app.library.packing import (
     unpacked,
     unpacked_metrics,
 )
-from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, usable
+from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, shared_pools, usable
 from leaderboard_app.library.selection import folded, pool_columns, results
 from simulator.report.paired import mean_accuracy, mean_tokens
 from simulator.runs.results import Metric, ProblemSums
@@ -148,12 +149,26 @@ def _groups(library: Library, synthetic: bool) -> list[Group]:
         Group(each.key, each.heading, (each.column,), (names[each.column],), synthetic)
         for each in columns
     ]
-    placed = next((each for each in places(library, synthetic).values() if each.pools), None)
-    if placed is not None and len(placed.pools) > 1:
-        held = tuple(sorted(column for column, name in names.items() if name in placed.pools))
-        heading = f"All {len(placed.pools)} pools"
-        found.append(Group(ALL, heading, held, placed.pools, synthetic))
+    shared = _shared(library, synthetic)
+    if len(shared) > 1:
+        held = tuple(sorted(column for column, name in names.items() if name in shared))
+        found.append(Group(ALL, f"All {len(shared)} pools", held, shared, synthetic))
     return found
+
+
+def _shared(library: Library, synthetic: bool) -> tuple[str, ...]:
+    """Return the names of the pools that ranked entries share; none of a hasty library."""
+    if library.hasty:
+        return ()
+
+    def made() -> bytes:
+        pools = sorted(shared_pools(contenders(library, synthetic)))
+        library.keep_sums()
+        return json.dumps([each.pool for each in pools]).encode()
+
+    return tuple(
+        json.loads(library.kept(f"pools of {synthetic}", _follows_from(library, synthetic), made))
+    )
 
 
 def contenders(
@@ -249,14 +264,21 @@ def places(
         return packed(found)
 
     def kept() -> Mapping[str, Place]:
-        shown = [
-            (entry.id, entry.takes_part, entry.figures_sha256, _traces(own))
-            for entry in folded(library)[0]
-            if (own := _own(entry, synthetic, columns))
-        ]
+        shown = _follows_from(library, synthetic, columns)
         return unpacked(library.kept(f"ranks on {synthetic} {columns}", shown, ranked))
 
     return library.once(("places", synthetic, columns), kept)
+
+
+def _follows_from(
+    library: Library, synthetic: bool, columns: Collection[str] | None = None
+) -> list[object]:
+    """Return all that ranks follow from, to be kept with them."""
+    return [
+        (entry.id, entry.takes_part, entry.figures_sha256, _traces(own))
+        for entry in folded(library)[0]
+        if (own := _own(entry, synthetic, columns))
+    ]
 
 
 def _traces(results: Sequence[Result]) -> list[tuple[str, str | None]]:

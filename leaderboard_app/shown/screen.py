@@ -10,16 +10,14 @@ import time
 from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 import streamlit as st
 from streamlit import runtime
-from streamlit.delta_generator import DeltaGenerator
 
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, load
-from leaderboard_app.library.watching import Watch
+from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.watching import Reader
 from leaderboard_app.shown import charts, submitting
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import HOME, PAGES
@@ -72,16 +70,13 @@ def _component() -> Any:
 
 
 on_loaded: set[Callable[[Library], None]] = set()
-"""Callbacks for each library that is read; the app adds the one that warms up its pages."""
+"""Callbacks for each library that a page shows; the app adds the one that warms up its pages."""
 
 
 BAR_AFTER = 0.5
 """Seconds of reading after which its progress is shown."""
 
-_READING = Lock()
-_WATCH = Watch()
-_LIBRARIES: dict[tuple[Folders, int], Library] = {}
-"""The last two libraries that were read, by their folders and state."""
+READER = Reader()
 
 
 def library() -> Library:
@@ -90,29 +85,20 @@ def library() -> Library:
     Figures of runs that were not seen before are recomputed, with a progress bar: once, since what
     was read of a folder stays valid until it changes.
     """
-    folders = Folders.from_environment()
     place = st.empty()  # in each run, so that all below stays where it is: what moves is made anew
-    with _READING:
-        key = (folders, _WATCH.state(folders))
-        if key not in _LIBRARIES:
-            _LIBRARIES[key] = _read(folders, place)
-            for old in [*_LIBRARIES][:-2]:
-                del _LIBRARIES[old]
-        return _LIBRARIES[key]
-
-
-def _read(folders: Folders, place: DeltaGenerator) -> Library:
-    began = time.monotonic()
-
-    def progress(done: float) -> None:
-        if time.monotonic() - began > BAR_AFTER:
-            place.progress(done, "Recomputing figures from decisions and pools, once …")
-
-    with st.spinner("Reading pools, runs and submissions …"):
-        found = load(folders, progress)
-    place.empty()
-    for callback in on_loaded:
-        callback(found)
+    reading = READER.begin(Folders.from_environment())
+    if not reading.is_done():
+        with st.spinner("Reading pools, runs and submissions …"):
+            while not reading.is_done(0.1):
+                if time.monotonic() - reading.began > BAR_AFTER:
+                    said = "Recomputing figures from decisions and pools, once …"
+                    place.progress(reading.share, said)
+        place.empty()
+    found = reading.library.result()
+    if not reading.is_shown:
+        reading.is_shown = True
+        for callback in on_loaded:
+            callback(found)
     return found
 
 

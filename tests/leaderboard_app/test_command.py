@@ -81,6 +81,27 @@ def test_a_file_for_a_folder_is_refused(tmp_path: Path) -> None:
     assert result.exit_code == 2
 
 
+def test_an_export_of_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    options = ["--submissions", str(tmp_path / "nowhere"), "--export", str(tmp_path / "site")]
+    result = CliRunner().invoke(leaderboard, [*options, "--cache", str(tmp_path / "pools")])
+    assert isinstance(result.exception, UserError)
+    assert str(result.exception).startswith(f"{tmp_path / 'nowhere'}: no such folder")
+    assert not (tmp_path / "site").exists()
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_folder_of_submissions_that_is_not_there_is_told_if_it_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execve", lambda file, words, environment: None)
+    options = ["--submissions", "nowhere"] if named else []
+    result = CliRunner().invoke(leaderboard, [*options, "--port", "8598"])
+    assert result.exit_code == 0, result.output
+    said = ["nowhere: no such folder, so the board has no submissions"] if named else []
+    assert result.stderr.splitlines() == said
+
+
 def test_help_ends_with_an_example() -> None:
     result = CliRunner().invoke(leaderboard, ["--help"])
     assert "deepprune-sim leaderboard --submissions" in result.output.splitlines()[-1]

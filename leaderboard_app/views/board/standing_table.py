@@ -44,6 +44,9 @@ HEADINGS = {
 }
 """Heading of each part of the board, and a sentence about it."""
 
+LISTED = 8
+"""Most names in a sentence."""
+
 HERE = (
     "Built-in methods are replayed on this machine, on a pool that it has; figures of submissions "
     "are those of the verifier's own replays."
@@ -266,12 +269,10 @@ def _difference(cell: Cell, place: Place) -> Cell:
 
 def _beaten(library: Library, place: Place) -> str:
     better, worse = (
-        [library.by_id[each].label for each in ids] for ids in (place.better, place.worse)
+        _listed([library.by_id[each].label for each in ids[:LISTED]], len(ids))
+        for ids in (place.better, place.worse)
     )
-    return (
-        f"Significantly better: {_listed(better) or 'none'}. "
-        f"Significantly worse: {_listed(worse) or 'none'}."
-    )
+    return f"Significantly better: {better or 'none'}. Significantly worse: {worse or 'none'}."
 
 
 def why_unranked(entry: Entry, place: Place) -> str:
@@ -291,9 +292,10 @@ def why_unranked(entry: Entry, place: Place) -> str:
     return WITHOUT_ANSWERS if place.reduction is None else ALONE
 
 
-def _listed(names: Sequence[str], most: int = 8) -> str:
-    more = [f"{len(names) - most} more"] if len(names) > most else []
-    return ", ".join([*names[:most], *more])
+def _listed(names: Sequence[str], count: int) -> str:
+    """Return the first LISTED names of `count`, and how many more there are."""
+    more = [f"{count - LISTED} more"] if count > LISTED else []
+    return ", ".join([*names[:LISTED], *more])
 
 
 def _notes(
@@ -341,4 +343,4 @@ def _left_out(library: Library, group: Group, there: Collection[str]) -> str:
         for each in library.entries
         if each.takes_part and results(each, group.synthetic) and each.id not in there
     ]
-    return f"Not run on all of these pools: {_listed(absent)}." if absent else ""
+    return f"Not run on all of these pools: {_listed(absent, len(absent))}." if absent else ""

@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.watching import Reader
 from leaderboard_app.shown import screen
 
 
@@ -32,7 +33,8 @@ def test_a_run_that_reads_the_files_has_everything_at_its_place_in_other_runs(
     # A widget that moves is made anew in the browser, and then may no longer change the address.
     app = open_app(small, page).run()
     places = [(place, each.type) for place, each in app.main.children.items()]
-    monkeypatch.setattr(screen, "_LIBRARIES", {})
+    reader = Reader()
+    monkeypatch.setattr(screen, "READER", reader)
     app.run()
-    assert screen._LIBRARIES
+    assert reader.begin(small).is_shown
     assert [(place, each.type) for place, each in app.main.children.items()] == places
