@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from leaderboard_app.library.standings import RECORD, part_of
 from leaderboard_app.tradeoff.points import Point
-from simulator.report.comparison import Row
 from simulator.report.labels import short
-from simulator.report.lines import find_lines
+from simulator.report.plotting.lines import find_lines
+from simulator.report.rows import Row
 from simulator.runs.results import RunResult
 
 

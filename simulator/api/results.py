@@ -16,7 +16,7 @@ from simulator.runs.format import RUN_FILE
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simulator.report.comparison import Comparison
+    from simulator.report.rows import Comparison
     from simulator.report.text import Block
     from simulator.runs.results import RunResult
 
@@ -275,7 +275,7 @@ def compare(
     UserError
         There is no run, one cannot be read, or the baseline is not among them.
     """
-    from simulator.report import comparison
+    from simulator.report.comparison import compare as compared
     from simulator.report.axes import parse_axes
 
     if isinstance(runs, Run | str | os.PathLike):
@@ -289,7 +289,7 @@ def compare(
         raise UserError("no runs to compare; give at least one")
     results = [result for run in found.values() for result in run.results]
     chosen = parse_axes(axes if isinstance(axes, str) else ",".join(axes))
-    return RunComparison(comparison.compare(results, axes=chosen, baseline=baseline))
+    return RunComparison(compared(results, axes=chosen, baseline=baseline))
 
 
 def find_run(name: str) -> Path:

@@ -22,7 +22,7 @@ from simulator.errors import UserError
 from simulator.storage import replace_file
 
 if TYPE_CHECKING:
-    from simulator.report.comparison import Comparison
+    from simulator.report.rows import Comparison
 
 FORMATS = ("table", "markdown", "latex", "csv", "json")
 

@@ -11,7 +11,9 @@ from statistics import fmean
 from typing import Any
 
 from simulator.report.against import Against, Base
-from simulator.report.comparison import (
+from simulator.report.paired import Standing
+from simulator.report.prices import Bill
+from simulator.report.rows import (
     ALL_POOLS,
     Combined,
     Comparison,
@@ -20,8 +22,6 @@ from simulator.report.comparison import (
     judge_cost,
     judge_share,
 )
-from simulator.report.paired import Standing
-from simulator.report.prices import Bill
 from simulator.runs.format import METRICS
 from simulator.runs.results import Metric
 from simulator.significance import Contrast

@@ -10,7 +10,10 @@ from statistics import fmean
 
 from simulator.report.against import Against
 from simulator.report.axes import CLOCK, DEFAULT, shown_axes
-from simulator.report.comparison import (
+from simulator.report.export import as_csv, as_json
+from simulator.report.paired import Standing
+from simulator.report.prices import Bill
+from simulator.report.rows import (
     ALL_POOLS,
     MARKS,
     RESTS_ON_FEW,
@@ -23,9 +26,6 @@ from simulator.report.comparison import (
     judge_share,
     used_costs,
 )
-from simulator.report.export import as_csv, as_json
-from simulator.report.paired import Standing
-from simulator.report.prices import Bill
 from simulator.report.tables import FOLD, aligned
 from simulator.runs.results import Metric, RunResult
 from simulator.significance import MARGIN, Contrast

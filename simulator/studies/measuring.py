@@ -15,7 +15,7 @@ import numpy as np
 
 from simulator.arrays import Floats
 from simulator.errors import UserError
-from simulator.report.comparison import has_unknown_cost
+from simulator.report.rows import has_unknown_cost
 from simulator.runs.format import ANSWERS_FILE
 from simulator.runs.results import read_results
 from simulator.runs.summary import Totals

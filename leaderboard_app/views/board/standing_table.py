@@ -25,7 +25,7 @@ from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.board.costing import Costing
-from simulator.report.comparison import RESTS_ON_FEW
+from simulator.report.rows import RESTS_ON_FEW
 from simulator.runs.results import Metric
 from simulator.significance import FEW, POWER
 

@@ -15,7 +15,7 @@ from leaderboard_app.views.compare.comparison import (
     Shared,
     problems,
 )
-from simulator.report.comparison import RESTS_ON_FEW
+from simulator.report.rows import RESTS_ON_FEW
 from simulator.runs.results import Metric
 from simulator.significance import FEW, POWER
 

@@ -12,7 +12,7 @@ from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Cell, Column, Table, estimate_cell
 from leaderboard_app.views.judges.judged import Inventory, Stored, Worth
-from simulator.report.lines import is_number
+from simulator.report.plotting.lines import is_number
 from simulator.runs.results import Metric
 
 ORACLE = "oracle"

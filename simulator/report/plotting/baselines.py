@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from simulator.report.comparison import Row
+from simulator.report.rows import Row
 from simulator.runs.results import Metric
 
 

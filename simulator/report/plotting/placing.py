@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from simulator.report.comparison import Row
 from simulator.report.labels import shortened
 from simulator.report.plotting.baselines import Baseline
+from simulator.report.rows import Row
 from simulator.runs.results import Metric
 
 WIDTH, HEIGHT = 520, 380

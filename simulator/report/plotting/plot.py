@@ -15,9 +15,8 @@ from typing import Any
 import altair as alt
 
 from simulator.report.axes import CLOCK, TOKENS, TOTAL
-from simulator.report.comparison import Comparison, Row, used_costs
-from simulator.report.lines import Line, find_lines
 from simulator.report.plotting.baselines import Baseline, find_baselines
+from simulator.report.plotting.lines import Line, find_lines
 from simulator.report.plotting.placing import (
     FONT_SIZE,
     HEIGHT,
@@ -35,6 +34,7 @@ from simulator.report.plotting.placing import (
     place_labels,
     strokes_of,
 )
+from simulator.report.rows import Comparison, Row, used_costs
 from simulator.runs.results import Metric
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")

@@ -12,9 +12,10 @@ from run_entries import entry
 from stored_files import NAME, write_run
 
 from simulator.errors import UserError
-from simulator.report.comparison import Comparison, compare
+from simulator.report.comparison import compare
 from simulator.report.export import as_json, raw_combined, raw_rows
 from simulator.report.paired import pairs
+from simulator.report.rows import Comparison
 from simulator.report.text import as_table, blocks
 from simulator.runs.results import read_problem_sums, read_results
 

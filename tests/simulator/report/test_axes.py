@@ -12,9 +12,10 @@ from stored_files import NAME, summary_pool, write_run
 
 from simulator.errors import UserError
 from simulator.report.axes import find_front, parse_axes
-from simulator.report.comparison import Comparison, compare
+from simulator.report.comparison import compare
 from simulator.report.export import as_json, raw_rows
 from simulator.report.plotting.plot import build_chart
+from simulator.report.rows import Comparison
 from simulator.report.text import HEADERS, as_markdown, as_table, cells, dispensable, panels
 from simulator.runs.results import read_results
 from simulator.statistics import pareto_front, undominated

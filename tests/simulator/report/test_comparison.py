@@ -15,10 +15,11 @@ from run_entries import MADE, entry
 from stored_files import NAME, summary_pool, write_run
 
 from simulator.errors import UserError
-from simulator.report.comparison import ALL_POOLS, Comparison, compare
+from simulator.report.comparison import compare
 from simulator.report.export import as_csv, as_json
 from simulator.report.plotting.placing import HEIGHT, WIDTH, Axis, Box, axes, place_labels
 from simulator.report.plotting.plot import build_chart, plot
+from simulator.report.rows import ALL_POOLS, Comparison
 from simulator.report.tables import fit
 from simulator.report.text import (
     DISPENSABLE,

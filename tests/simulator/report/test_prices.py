@@ -14,10 +14,11 @@ from checkout import ROOT
 from stored_files import NAME, summary_pool, write_run
 
 from simulator.errors import UserError
-from simulator.report.comparison import Comparison, compare
+from simulator.report.comparison import compare
 from simulator.report.export import as_csv, as_json
 from simulator.report.plotting.plot import build_chart
 from simulator.report.prices import read_prices
+from simulator.report.rows import Comparison
 from simulator.report.text import as_markdown, blocks
 from simulator.runs.results import read_results
 

@@ -11,11 +11,12 @@ from drawn_texts import collisions, texts_of
 from run_entries import entry
 from stored_files import write_run
 
-from simulator.report.comparison import Comparison, compare
-from simulator.report.lines import find_lines
+from simulator.report.comparison import compare
 from simulator.report.plotting.baselines import find_baselines
+from simulator.report.plotting.lines import find_lines
 from simulator.report.plotting.placing import Axis, log_ticks, n_ticks
 from simulator.report.plotting.plot import STAR, build_chart, plot
+from simulator.report.rows import Comparison
 from simulator.runs.results import read_results
 
 

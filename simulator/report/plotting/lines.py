@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.methods import family_name, match_name
-from simulator.report.comparison import Row
 from simulator.report.labels import short
+from simulator.report.rows import Row
 
 BUDGET = "budget"
 """Name of the budget among numbers that vary; no parameter of a policy can have it."""

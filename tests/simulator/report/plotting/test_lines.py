@@ -11,9 +11,10 @@ import pytest
 from run_entries import MADE, entry
 from stored_files import write_run
 
-from simulator.report.comparison import Comparison, compare
-from simulator.report.lines import find_lines
+from simulator.report.comparison import compare
+from simulator.report.plotting.lines import find_lines
 from simulator.report.plotting.plot import APART, build_chart, label_texts, plot
+from simulator.report.rows import Comparison
 from simulator.runs.results import read_results
 
 
