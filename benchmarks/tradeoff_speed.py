@@ -17,7 +17,8 @@ from typing import TypeVar, cast
 import numpy as np
 from yardstick import in_yardsticks
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.memo import Once
 from leaderboard_app.shown.charts import as_spec
 from leaderboard_app.shown.chosen_entries import MOST

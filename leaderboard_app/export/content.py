@@ -9,8 +9,9 @@ from functools import cached_property
 
 from leaderboard_app.export.names import Names
 from leaderboard_app.library.board_file import Board, read_board
+from leaderboard_app.library.entry import Entry, Result
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, Result, load
+from leaderboard_app.library.library import Library, load
 from leaderboard_app.library.standings import Group, groups
 from leaderboard_app.shown.table import Table
 from leaderboard_app.views.board.standing_table import hide

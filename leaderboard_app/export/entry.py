@@ -9,7 +9,7 @@ from leaderboard_app.export.content import Content
 from leaderboard_app.export.names import relative
 from leaderboard_app.export.pages import Page, Shown, Writer
 from leaderboard_app.library import citation
-from leaderboard_app.library.library import Entry
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text
 from leaderboard_app.shown.table import Table

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from leaderboard_app.export.content import Content
 from leaderboard_app.export.names import relative
 from leaderboard_app.library.board_file import Board
-from leaderboard_app.library.library import Entry
+from leaderboard_app.library.entry import Entry
 
 ATOM = "http://www.w3.org/2005/Atom"
 SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"

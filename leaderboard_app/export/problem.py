@@ -13,7 +13,7 @@ from leaderboard_app.export import charts
 from leaderboard_app.export.content import WITHHELD, Content
 from leaderboard_app.export.pages import Page, Writer
 from leaderboard_app.formulas.mathml import answer_html, text_html
-from leaderboard_app.library.library import Entry, Result
+from leaderboard_app.library.entry import Entry, Result
 from leaderboard_app.library.standings import RANKED, part_of, places
 from leaderboard_app.shown.charts import unchecked
 from leaderboard_app.shown.navigation import link

@@ -9,8 +9,9 @@ from functools import cached_property
 
 from leaderboard_app.interchange.hub_file import HubNames, read_hub_names
 from leaderboard_app.library.board_file import Board, read_board
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, load
+from leaderboard_app.library.library import Library, load
 from leaderboard_app.library.selection import canonical
 from leaderboard_app.library.standings import LOCAL_RUNS, RANKED, Group, Standing, groups, standings
 from leaderboard_app.shown.navigation import link

@@ -19,8 +19,8 @@ from typing import Any
 
 from leaderboard_app.export.folder import writing
 from leaderboard_app.interchange.content import Content, read_content, require, slug
+from leaderboard_app.library.entry import Entry, Result
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Result
 from leaderboard_app.library.standings import Standing
 from leaderboard_app.shown.glossary import FIGURES
 from simulator.runs.results import Metric

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from leaderboard_app.interchange.content import Content
-from leaderboard_app.library.library import Entry
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.standings import LOCAL_RUNS, MEASURED, Group, Standing, part_of
 
 TEXTS = pa.list_(pa.string())

@@ -22,7 +22,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from leaderboard_app.library.board_file import Board
-from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library
+from leaderboard_app.library.entry import DERIVED, LOCAL, Entry
+from leaderboard_app.library.library import Library
 from simulator.catalogue.figures import VERIFIED
 from simulator.catalogue.pool_rows import Stamp, stamp, stamp_digest
 from simulator.errors import UserError

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from leaderboard_app.library.library import LOCAL, SUPERSEDED, Entry, Library, Result
+from leaderboard_app.library.entry import LOCAL, SUPERSEDED, Entry, Result
+from leaderboard_app.library.library import Library
 from simulator.signals import NEEDS
 
 NO_SIGNAL = "none"

@@ -13,14 +13,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from threading import Event, Thread
 
-from leaderboard_app.library.library import DERIVED, LOCAL, SUPERSEDED, Entry, Library, Result
-from leaderboard_app.library.memo import Once
-from leaderboard_app.library.packing import (
+from leaderboard_app.library.entry import DERIVED, LOCAL, SUPERSEDED, Entry, Result
+from leaderboard_app.library.kept.packing import (
     packed,
     packed_metrics,
     unpacked,
     unpacked_metrics,
 )
+from leaderboard_app.library.library import Library
+from leaderboard_app.library.memo import Once
 from leaderboard_app.library.ranking import Contender, Place, PoolKey, rank, shared_pools, usable
 from leaderboard_app.library.selection import folded, pool_columns, results
 from simulator.report.paired import mean_accuracy, mean_tokens

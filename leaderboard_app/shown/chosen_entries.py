@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import streamlit as st
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.shown import screen
 from leaderboard_app.shown.navigation import PAGES
 

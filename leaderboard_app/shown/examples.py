@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.library.standings import groups, standings
 from simulator.errors import UserError

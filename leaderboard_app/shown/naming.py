@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections import Counter
 
-from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library
+from leaderboard_app.library.entry import DERIVED, LOCAL, Entry
+from leaderboard_app.library.library import Library
 
 LONGEST_FILE = 100
 """Maximum number of characters of a file's name without its ending."""

@@ -15,8 +15,9 @@ from typing import Any
 import streamlit as st
 from streamlit import runtime
 
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.watching import Reader
 from leaderboard_app.shown import charts, submitting
 from leaderboard_app.shown import table as tables

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import duckdb
 import numpy as np
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.ranking import usable
 from leaderboard_app.library.selection import folded, pool_columns
 from leaderboard_app.library.standings import ALL, Group, groups

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from leaderboard_app.library.library import Entry
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.standings import BOUNDS, RECORD, part_of
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link

@@ -275,8 +275,8 @@ def compare(
     UserError
         There is no run, one cannot be read, or the baseline is not among them.
     """
-    from simulator.report.comparison import compare as compared
     from simulator.report.axes import parse_axes
+    from simulator.report.comparison import compare as compared
 
     if isinstance(runs, Run | str | os.PathLike):
         runs = [runs]

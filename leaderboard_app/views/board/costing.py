@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.standings import Group, Standing
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.table import Cell

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leaderboard_app.library.library import DERIVED, Library
+from leaderboard_app.library.entry import DERIVED
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.standings import RANKED, Group, standings
 from leaderboard_app.shown.glossary import FIGURES
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from leaderboard_app.library.library import DERIVED, LOCAL, Entry, Library, Result
+from leaderboard_app.library.entry import DERIVED, LOCAL, Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.ranking import Place
 from leaderboard_app.library.selection import Selection, results
 from leaderboard_app.library.standings import (

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from leaderboard_app.library.library import Entry
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.shown.palette import NONE, SERIES
 from leaderboard_app.views.compare.comparison import Shared, problems
 

@@ -8,7 +8,8 @@ from itertools import combinations
 
 import numpy as np
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.ranking import usable
 from leaderboard_app.shown.glossary import FIGURES
 from simulator.report.paired import pairs, pairs_over

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.shown import chips, examples, naming, screen
 from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.views.compare import (

@@ -11,14 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard_app.formulas.finding import answer_parts
-from leaderboard_app.library.library import (
-    DERIVED,
-    LOCAL,
-    Entry,
-    Library,
-    Result,
-    tokens_text,
-)
+from leaderboard_app.library.entry import DERIVED, LOCAL, Entry, Result, tokens_text
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.glossary import FIGURES, unsigned_zero
 from leaderboard_app.shown.navigation import link

@@ -7,7 +7,8 @@ from pathlib import Path
 import streamlit as st
 
 from leaderboard_app.library import citation
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.shown import examples, naming, screen
 from leaderboard_app.shown import table as tables

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pyarrow as pa
 
-from leaderboard_app.library.library import Result
+from leaderboard_app.library.entry import Result
 from leaderboard_app.shown.palette import BAD, GOOD, SERIES
 from leaderboard_app.views.entry.entry import ProblemFigures
 

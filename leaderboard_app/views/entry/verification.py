@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.library.library import DERIVED, RUN, Entry
+from leaderboard_app.library.entry import DERIVED, RUN, Entry
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.table import Cell, Column, Table
 from leaderboard_app.views.entry.entry import figure_cell

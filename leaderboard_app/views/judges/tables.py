@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.shown.glossary import FIGURES
 from leaderboard_app.shown.navigation import link
 from leaderboard_app.shown.palette import badge_help, badge_text

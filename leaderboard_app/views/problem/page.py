@@ -9,7 +9,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.shown import chosen_entries as choosing
 from leaderboard_app.shown import examples, mathematics, naming, screen
 from leaderboard_app.shown.navigation import PAGES

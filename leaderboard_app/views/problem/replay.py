@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from leaderboard_app.formulas.line import answer_lines
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.entry import Entry, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.pool_answers import readable
 from leaderboard_app.shown.palette import NONE
 from leaderboard_app.views.problem.kinds import Kind, kinds_of, shortened

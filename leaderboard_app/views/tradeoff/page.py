@@ -8,7 +8,8 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.standings import Group
 from leaderboard_app.shown import chips, screen
 from leaderboard_app.shown import chosen_entries as choosing

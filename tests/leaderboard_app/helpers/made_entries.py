@@ -9,8 +9,9 @@ from typing import Any, cast
 import duckdb
 import numpy as np
 
+from leaderboard_app.library.entry import Entry, Result
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, Result
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.memo import Once
 from simulator.runs.results import Metric, ProblemSums
 from simulator.submissions.published import PublishedFigure

@@ -25,8 +25,9 @@ from leaderboard_app.library.citation import (
     plain_text,
     submitted,
 )
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, load
+from leaderboard_app.library.library import Library, load
 from leaderboard_app.shown.navigation import link
 from simulator.errors import UserError
 

@@ -16,8 +16,10 @@ from submitted import submit
 from verified_folders import add_verified
 
 from leaderboard_app.library.citation import bibtex, of_entry
+from leaderboard_app.library.entries import superseded
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, load, state_of, superseded
+from leaderboard_app.library.library import Library, load, state_of
 from leaderboard_app.views.entry.entry import about_table, commands, submitted_table
 from simulator.pools.probe_cost import ProbeCost
 

@@ -8,7 +8,8 @@ from typing import cast
 import pytest
 from made_entries import made_entry, made_result
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.library.memo import Once
 from leaderboard_app.shown.naming import file_name, pool_name, short_name
 

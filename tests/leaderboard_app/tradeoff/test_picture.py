@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_entries import made_entry, made_library, made_result
 
-from leaderboard_app.library.library import Entry
+from leaderboard_app.library.entry import Entry
 from leaderboard_app.tradeoff import chart, curves, marks, points, words
 from leaderboard_app.tradeoff import view as tradeoff
 from leaderboard_app.tradeoff.frame import Frame, frame

@@ -20,7 +20,8 @@ from simulator.catalogue import kept_file
 READ_A_BOARD = """
 import json, sys
 from pathlib import Path
-from leaderboard_app.library.library import Folders, load
+from leaderboard_app.library.folders import Folders
+from leaderboard_app.library.library import load
 root = Path(sys.argv[1])
 library = load(Folders(root / "pools", root / "runs", root / "submissions"))
 assert [entry.basis for entry in library.entries] == ["recomputed"], library.broken

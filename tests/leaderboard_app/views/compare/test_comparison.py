@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from made_entries import made_entry, made_library, made_result, made_sums
 
-from leaderboard_app.library.library import Entry, Library
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library
 from leaderboard_app.shown.table import NOTHING, as_csv
 from leaderboard_app.views.compare import (
     chart as compare_chart,

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from shown_folders import HOSTILE, folders_in, write_recorded
 
-from leaderboard_app.library.library import Entry, Library, load
+from leaderboard_app.library.entry import Entry
+from leaderboard_app.library.library import Library, load
 from leaderboard_app.shown.palette import BAD, GOOD, SERIES
 from leaderboard_app.shown.table import as_csv, as_html
 from leaderboard_app.views.entry import entry as entries

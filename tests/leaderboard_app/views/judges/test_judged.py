@@ -16,8 +16,9 @@ from judges.pairs.pair_sets import LENGTH_REASONS
 from judges.prefixes import Truncation
 from judges.protocol import Identity
 from judges.scores.store import Description, ScoreStore, scores_folder
+from leaderboard_app.library.entry import Entry, Result
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.library import Entry, Library, Result, load
+from leaderboard_app.library.library import Library, load
 from leaderboard_app.shown.table import Table
 from leaderboard_app.views.judges import charts as judged_charts
 from leaderboard_app.views.judges import judged

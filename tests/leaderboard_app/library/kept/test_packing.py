@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboard_app.library.packing import packed, packed_metrics, unpacked, unpacked_metrics
+from leaderboard_app.library.kept.packing import packed, packed_metrics, unpacked, unpacked_metrics
 from leaderboard_app.library.ranking import Others, Place, with_ranks
 from simulator.runs.results import Metric
 from simulator.significance import Contrast

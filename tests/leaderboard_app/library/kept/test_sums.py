@@ -10,7 +10,7 @@ import pytest
 from shown_folders import write_local_run, write_recorded
 
 from leaderboard_app.library.folders import Folders
-from leaderboard_app.library.kept_sums import KeptSums
+from leaderboard_app.library.kept.sums import KeptSums
 from simulator.runs.results import ProblemSums, read_problem_sums
 from simulator.storage import file_sha256
 
@@ -105,7 +105,7 @@ def test_numbers_beyond_32_bits_are_exact(runs: Path, monkeypatch: pytest.Monkey
         ("a", "b"), 1, *(np.array(each) for each in ([0, 1], [2**40 + 1, 5], [1, 1], [2**33, 9]))
     )
     monkeypatch.setattr(
-        "leaderboard_app.library.kept_sums.read_problem_sums", lambda *given: {"pool": large}
+        "leaderboard_app.library.kept.sums.read_problem_sums", lambda *given: {"pool": large}
     )
     sums = KeptSums(None)
     for _ in range(2):

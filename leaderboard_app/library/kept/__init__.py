@@ -1,0 +1,1 @@
+"""Results of a board that files keep between processes."""
