@@ -26,12 +26,10 @@ class Steadfast(Policy):
     power = 4.0  # of the share of traces that have stayed with an answer; 0: it counts for nothing
 
     def validate(self) -> None:
-        if self.starters < 0:
-            raise ValueError("starters must be at least 1, or 0 for the whole budget")
+        if min(self.starters, self.doubt, self.power) < 0 or self.interval < 1:
+            raise ValueError("starters, doubt, power must be at least 0, interval at least 1")
         if not 0 < self.finishers <= 1:
             raise ValueError("finishers is above 0 and at most 1")
-        if self.doubt < 0 or self.power < 0 or self.interval < 1:
-            raise ValueError("doubt and power must be at least 0, interval at least 1")
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         started = sampler.start(min(self.starters or sampler.budget, sampler.budget))
