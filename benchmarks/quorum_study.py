@@ -1,7 +1,7 @@
 """Accuracy, tokens and clock of quorum at several numbers of starters, beside other methods.
 
-    python benchmarks/quorum_study.py CACHE -d '*/aime24' [--runs DIR] [--markdown FILE]
-        [--picture FILE]
+    python benchmarks/quorum_study.py CACHE -d '*/aime24' [--method steadfast] [--runs DIR]
+        [--markdown FILE] [--picture FILE]
 
 CACHE is a folder of pools that have probes; all figures are means over the pools that -d names, of
 64 traces a problem. The rule that quorum was to beat is in first_finishers.py beside this script.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,10 +46,13 @@ class Setting:
     budget: int | None = N
 
 
-def settings() -> Iterator[Setting]:
-    """Yield what is compared: quorum at each number of starters first."""
+def settings(method: str) -> Iterator[Setting]:
+    """Yield what is compared: the method, quorum or steadfast, at each number of starters first."""
     for starters in STARTERS:
-        yield Setting(f"quorum {starters}", "quorum", "quorum", {"starters": starters})
+        yield Setting(f"{method} {starters}", method, method, {"starters": starters})
+    if method != "quorum":
+        for starters, _ in STARTS:
+            yield Setting(f"quorum {starters}", "quorum", "quorum", {"starters": starters})
     for starters, finishers in STARTS:
         given = {"starters": starters, "finishers": finishers}
         yield Setting(f"start {starters}, {finishers}", "start", START, given)
@@ -63,13 +66,19 @@ def settings() -> Iterator[Setting]:
 
 
 def replay(
-    cache: Path, pools: Sequence[str], folder: Path, repeats: int, jobs: int, probe_cost: str | None
+    compared: Iterable[Setting],
+    cache: Path,
+    pools: Sequence[str],
+    folder: Path,
+    repeats: int,
+    jobs: int,
+    probe_cost: str | None,
 ) -> dict[str, list[RunResult]]:
     """Replay each setting on the pools; runs that are in the folder already are used."""
     results = {}
     names = {Pool(path).name for path in find_pools(cache, pools)}
-    for setting in settings():
-        reads_probes = setting.series in ("quorum", "cmc")
+    for setting in compared:
+        reads_probes = setting.series in ("quorum", "steadfast", "cmc")
         cost = f"-probes-{probe_cost}" if probe_cost and reads_probes else ""
         output = folder / (setting.name.replace(" ", "-").replace(",", "") + cost)
         if not output.exists():
@@ -97,18 +106,18 @@ def spent(line: Line) -> float:
 
 
 def against(
-    results: Mapping[str, Sequence[RunResult]], found: Mapping[str, Line]
+    results: Mapping[str, Sequence[RunResult]], found: Mapping[str, Line], method: str
 ) -> list[list[str]]:
-    """Compare quorum with each setting of another method at no more of its tokens and clock.
+    """Compare a method with each setting of the others at no more of its tokens and clock.
 
-    A row names the most accurate setting of quorum that takes no more of both, with its paired
+    A row names the most accurate setting of it that takes no more of both, with its paired
     difference, and the cheapest of those that are at least as accurate, with its share of both. For
     CMC, the clock is half of its own.
     """
     rows = []
-    ours = [line for name, line in found.items() if name.startswith("quorum")]
+    ours = [line for name, line in found.items() if name.startswith(method)]
     for name, other in found.items():
-        if name.startswith("quorum") or name == BASELINE:
+        if name.startswith(method) or name == BASELINE:
             continue
         most_clock = other.clock / 2 if name.startswith("cmc") else other.clock
         row = [name]
@@ -131,14 +140,16 @@ def against(
     return rows
 
 
-AGAINST = ("", "quorum, at no more", "points [95%]", "as accurate", "tokens, %", "clock, %")
+AGAINST = ("", "at no more of both", "points [95%]", "as accurate", "tokens, %", "clock, %")
 
 
-def picture(found: Mapping[str, Line], heading: str, file: Path) -> None:
+def picture(
+    found: Mapping[str, Line], compared: Iterable[Setting], heading: str, file: Path
+) -> None:
     """Draw accuracy against tokens and against the clock, with the settings of a method joined."""
     import altair as alt
 
-    series = {setting.name: setting.series for setting in settings()}
+    series = {setting.name: setting.series for setting in compared}
     rows = [
         {
             "method": series[name],
@@ -164,14 +175,16 @@ def picture(found: Mapping[str, Line], heading: str, file: Path) -> None:
 
 
 def tables(
-    results: Mapping[str, Sequence[RunResult]], found: Mapping[str, Line]
+    results: Mapping[str, Sequence[RunResult]], found: Mapping[str, Line], method: str
 ) -> list[tuple[str, Sequence[str], list[list[str]]]]:
-    """Return the tables: all settings, and quorum beside each setting of another method."""
+    """Return the tables: all settings, and the method beside each setting of the others."""
     every = [[name, *line.cells(BASELINE)] for name, line in found.items()]
-    each = "Quorum beside each, at no more tokens and clock (for cmc: half its clock)"
+    each = (
+        f"{method.capitalize()} beside each, at no more tokens and clock (for cmc: half its clock)"
+    )
     return [
         ("All settings", ["", *headers(BASELINE)], every),
-        (each, AGAINST, against(results, found)),
+        (each, AGAINST, against(results, found, method)),
     ]
 
 
@@ -181,6 +194,7 @@ def main() -> None:
     )
     parser.add_argument("cache", type=Path, metavar="CACHE")
     parser.add_argument("-d", "--data", action="append", required=True, metavar="POOL")
+    parser.add_argument("--method", choices=["quorum", "steadfast"], default="quorum")
     parser.add_argument("--repeats", type=int, default=64)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--probe-cost", help="tokens, as of deepprune-sim run [default: 10+20]")
@@ -191,13 +205,14 @@ def main() -> None:
     given = parser.parse_args()
     with TemporaryDirectory() as folder, one_line():
         how: tuple[Any, ...] = (given.repeats, given.jobs, given.probe_cost)
-        results = replay(given.cache, given.data, given.runs or Path(folder), *how)
+        compared = [*settings(given.method)]
+        results = replay(compared, given.cache, given.data, given.runs or Path(folder), *how)
         found = {line.method: line for line in lines(results, BASELINE)}
         pools = ", ".join(result.pool for result in results[BASELINE])
         heading = f"Means over {pools}; N={N}, {given.repeats} repeats, seed 0"
-        made = tables(results, found)
+        made = tables(results, found, given.method)
         if given.picture:
-            picture(found, heading, given.picture)
+            picture(found, compared, heading, given.picture)
         if given.json:
             raw = [line.as_dict() for line in found.values()]
             given.json.write_text(json.dumps(raw, ensure_ascii=False, indent=1) + "\n")

@@ -27,6 +27,7 @@ METHODS = {
     "bayes-3": "bayes_3:Bayes3",
     "short-{m}@{budget}": "short_m:ShortM",
     "quorum": "quorum:Quorum",
+    "steadfast": "steadfast:Steadfast",
     "sac": "sac:SAC",
     "parallel-probe": "parallel_probe:ParallelProbe",
     "cmc": "cmc:CMC",

@@ -58,7 +58,7 @@ def test_quorum_is_compared_at_no_more_tokens_and_clock(monkeypatch: pytest.Monk
     ]
     found = {line.method: line for line in every}
     monkeypatch.setattr(quorum_study, "lines", lambda pair, _: [found[name] for name in pair])
-    rows = quorum_study.against({name: [] for name in found}, found)  # type: ignore[arg-type]
+    rows = quorum_study.against({name: [] for name in found}, found, "quorum")  # type: ignore[arg-type]
     assert rows == [
         ["start 16, 8", "quorum 16", "+50.0", "quorum 16", "100", "91"],
         ["cmc β=1", "quorum 32", "+50.0", "quorum 16", "55", "53"],

@@ -292,6 +292,7 @@ def test_methods_lists_every_built_in_with_its_parameters(
         *(
             "short-m@k",
             "quorum",
+            "steadfast",
             "sac",
             "parallel-probe",
             "cmc",

@@ -59,6 +59,7 @@ CUT_TRACES = [
     *(
         "short-3@16",
         "quorum",
+        "steadfast",
         "beta-sc",
         "sac",
         "parallel-probe",
