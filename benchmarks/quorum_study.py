@@ -31,7 +31,7 @@ from simulator.runs.results import RunResult, read_results
 N = 64
 BASELINE = "cons@64"
 START = str(Path(__file__).with_name("first_finishers.py"))
-STARTERS = (8, 10, 12, 14, 16, 20, 24, 28, 30, 32, 36, 40, 44, 48, 52, 56, 60, 64)
+STARTERS = (8, 10, 12, 14, 15, 16, 20, 24, 28, 30, 32, 36, 40, 44, 48, 52, 56, 60, 64)
 STARTS = ((16, 8), (32, 12), (64, 20))
 
 

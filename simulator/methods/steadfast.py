@@ -21,7 +21,7 @@ class Steadfast(Policy):
     optional = frozenset({"probes"})
     starters = 0  # traces that start, the dial from cheap to accurate; 0: the whole budget
     finishers = 0.5  # share of the starters that vote at most
-    doubt = 4.0  # starters × (1 − the chance to lead that one vote would need)
+    doubt = 3.0  # starters × (1 − the chance to lead that one vote would need)
     interval = 2000  # tokens between two probes
     power = 4.0  # of the share of traces that have stayed with an answer; 0: it counts for nothing
 
