@@ -13,8 +13,8 @@ from simulator.api.progress import note, progress_bar
 from simulator.errors import TimedOut, UserError
 from simulator.methods import expand_name
 from simulator.pools.folders import runs_folder
-from simulator.runs.format import ANSWERS_FILE, SUMMARY_FILE
-from simulator.runs.making import new_folder, write_json
+from simulator.runs.format import ANSWERS_FILE, RUN_FILE, SUMMARY_FILE
+from simulator.runs.making import differences, new_folder, write_json
 from simulator.runs.problems import NOT, problem_names
 from simulator.runs.space import parse_ranges
 from simulator.runs.sweep import SWEEP, Setting
@@ -282,7 +282,7 @@ def make_tuning(
         if choice is None:
             choice = _choice(tuning, folder)
             write_choice(folder, choice)
-        chosen = tuning.runs.index(choice["chosen"]["run"])
+        chosen = _place_of(choice, tuning, folder)
         tests = _test(tuning, stages, chosen)
         result = _result(tuning, folder, choice, chosen, tests)
         write_json(folder / RESULT, result)
@@ -300,7 +300,13 @@ class _Stages:
     def make(
         self, plan: Plan, name: str, title: str, about: Mapping[str, Any] | None = None
     ) -> None:
-        """Make a run or a sweep, or continue it; one that is finished is kept."""
+        """Make a run or a sweep, or continue it; one that is finished is kept.
+
+        Raises
+        ------
+        UserError
+            As from `Plan.make`; also if one that is finished is another or damaged.
+        """
         target = self.folder / name
         if not any((target / mark).is_file() for mark in (SWEEP, SUMMARY_FILE)):
             plan.make(
@@ -311,6 +317,13 @@ class _Stages:
                 bar=progress_bar(f"{title}: {plan.title}"),
                 about=about,
             )
+            return
+        file, identity = target / SWEEP, plan.identity
+        if plan.sweep is None:
+            file, identity = target / RUN_FILE, plan.specs[0].identity
+        if differences(file, identity) != []:
+            what = "damaged, or not of this tuning"
+            raise UserError(f"{file}: {what}; remove {target} to make it again")
 
 
 def _choice(tuning: Tuning, folder: Path) -> dict[str, Any]:
@@ -333,6 +346,17 @@ def _choice(tuning: Tuning, folder: Path) -> dict[str, Any]:
         "tried": [each.as_dict() for each in tried],
         "answers": {run: file_sha256(folder / run / ANSWERS_FILE) for run in tuning.runs},
     }
+
+
+def _place_of(choice: Mapping[str, Any], tuning: Tuning, folder: Path) -> int:
+    """Return the index of the chosen setting among all; raise `UserError` if it is none of them."""
+    settings = zip(tuning.runs, tuning.tune.settings, strict=True)
+    there = [{"run": run, "set": dict(setting.swept)} for run, setting in settings]
+    if choice["chosen"] not in there:
+        raise UserError(
+            f"{folder / CHOICE}: chooses none of the settings; start anew with another -o"
+        )
+    return there.index(choice["chosen"])
 
 
 def _test(tuning: Tuning, stages: _Stages, chosen: int) -> list[str]:

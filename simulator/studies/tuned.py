@@ -103,7 +103,7 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
         "Intervals are 95%, over problems. Cost is in tokens, those of probes and judge included. "
         f"Pools count equally; {result['repeats']} repeats, seed {result['seed']}.",
     ]
-    least = result["figures"][0]["to_baseline"]["tune"]["detectable"]
+    least = result["figures"][0]["to_baseline"]["tune"].get("detectable")
     if result["target"]["kind"] == CHEAPEST_TIED:
         lost = "any loss" if least is None else f"a loss of less than {100 * least:.1f} points"
         notes.insert(
@@ -111,9 +111,9 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
             f"On the problems tuned on, {lost} is often not seen; more problems or --target "
             "cheapest-not-worse ask for more.",
         )
-    if len(result["figures"]) == 1 and result["default"] is not None:
+    if len(result["figures"]) == 1 and result.get("default") is not None:
         notes.insert(1, "The choice is the default.")
-    if result["default"] is None:
+    if result.get("default") is None:
         notes.insert(1, "A name with several numbers has no default to compare with.")
     return blocks, notes
 
@@ -200,7 +200,7 @@ def _shown(found: Mapping[str, Any], name: str, sign: str = "") -> str:
     """Format a figure or a gap with its interval, and what the problems show."""
     _, scale, usual, decimals = SHOWN[name]
     sign = sign or usual
-    estimate = Estimate(found["value"], found["low"], found["high"])
+    estimate = Estimate(found["value"], found.get("low"), found.get("high"))
     text = interval(estimate, scale, sign, decimals)
     if decimals == 0:
         text = _with_commas(estimate, sign)
