@@ -60,7 +60,8 @@ class Tuning:
     tune
         Runs of all settings on the problems to tune on.
     default
-        The run of the default settings on these; None if the policy's name has several numbers.
+        The run of the default settings on these; None if the policy's name has several numbers, or
+        pools to test on name another default of a parameter that is swept.
     tested
         A plan of a run on the problems to test on, of the first setting; it is not made.
     """
@@ -164,15 +165,21 @@ def plan_tuning(
             f"too few problems to tune on ({number}) to show any loss: all settings would be tied "
             f"with cons@N; give more than {FEW}, or --target cheapest-not-worse"
         )
+    tested = _planned(planned.settings[0], test, options)
+    if name := _named_otherwise(policy, grid, planned, tested):
+        raise UserError(
+            f"pools to tune on and to test on name different values of {name}, by the lengths of "
+            f"their traces; give it with -p {name}="
+        )
+    _refuse_overlap(planned, tested)
     default = None
-    if len(expand_name(policy)) == 1:
-        fixed = {name: values for name, values in grid.items() if _is_fixed(name, values)}
+    fixed = {name: values for name, values in grid.items() if _is_fixed(name, values)}
+    if name := _named_otherwise(policy, fixed, planned, tested):
+        note(f"{name} has different defaults on the pools to tune on and to test on: none is run")
+    elif len(expand_name(policy)) == 1:
         budgets = options["budget"]
         usual = {**on_tune, "budget": budgets if budgets and len(budgets) == 1 else None}
         default = plan_runs(policy, fixed, tune.patterns, **usual)
-    tested = _planned(planned.settings[0], test, options)
-    _refuse_other_settings(policy, grid, planned, tested)
-    _refuse_overlap(planned, tested)
     return Tuning(policy, grid, draw, target, test, options, planned, default, tested)
 
 
@@ -198,17 +205,12 @@ def _planned(setting: Setting, side: Side, options: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _refuse_other_settings(
+def _named_otherwise(
     policy: str, grid: Mapping[str, Sequence[str]], tune: Plan, test: Plan
-) -> None:
-    """Refuse pools that name other values of a parameter on one side than on the other."""
+) -> str | None:
+    """Return a parameter not in `grid` of which pools name another value on the other side."""
     on, off = (named_settings(plan.specs[0].pools, policy, grid) for plan in (tune, test))
-    for name in {**on, **off}:
-        if on.get(name) != off.get(name):
-            raise UserError(
-                f"pools to tune on and to test on name different values of {name}, by the lengths "
-                f"of their traces; give it with -p {name}="
-            )
+    return next((name for name in {**on, **off} if on.get(name) != off.get(name)), None)
 
 
 def _refuse_overlap(tune: Plan, test: Plan) -> None:

@@ -114,7 +114,7 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
     if len(result["figures"]) == 1 and result.get("default") is not None:
         notes.insert(1, "The choice is the default.")
     if result.get("default") is None:
-        notes.insert(1, "A name with several numbers has no default to compare with.")
+        notes.insert(1, "No default to compare with: a name with several numbers, or pools differ.")
     return blocks, notes
 
 

@@ -210,6 +210,17 @@ def test_pools_that_name_other_scales_are_refused(
     said = "error: pools to tune on and to test on name different values of interval, "
     assert said in shell(*typed, *sides)[2]
     assert not Path("t").exists()
+    # Of one that is swept they name defaults alone, and none is that of both.
+    others = ("-p", "warm_up=2", "-p", "patience=2", "-p", "stable_steps=11")
+    most = ("-n", "4", "--repeats", "2", "--target", "accuracy", "--budget-tokens", "1e6")
+    swept = (*typed[:2], "-p", "interval=10,20", *others, *most)
+    code, out, err = shell(*swept, *sides)
+    assert code == 0
+    said = "interval has different defaults on the pools to tune on and to test on: none is run"
+    assert said in err
+    assert "Default settings" not in out
+    assert result_of("t")["default"] is None
+    assert not Path("t/default-test").exists()
 
 
 def test_the_other_problems_of_the_same_pool_are_tested_on(shell: Shell) -> None:
