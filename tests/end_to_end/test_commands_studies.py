@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -344,3 +345,29 @@ def test_power_refuses_what_has_no_pool_in_common(shell: Shell) -> None:
 
 def test_targets_are_those_of_the_rule() -> None:
     assert TARGETS == choosing.TARGETS
+
+
+def test_a_pool_that_is_there_twice_is_refused_and_never_counted_twice(
+    shell: Shell, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = Path(shutil.copytree(cache / "test", tmp_path / "cache/test")).parent
+    monkeypatch.setenv("DEEPPRUNE_SIM_CACHE", str(pools))
+    calls = [
+        ("run", "cons@2", "--repeats", "2", "-d", "*"),
+        (*TUNE, *TWO),
+        ("power", "cons@2", "--repeats", "2", "-d", "*one24"),
+    ]
+    copy = pools / "test/copied/one24"
+    shutil.copytree(pools / "test/model/one24", copy)
+    for typed in calls:
+        said = f"{copy}: pool.json names it test/model/one24; move the folder there"
+        assert shell(*typed)[2] == f"error: {said}\n"
+    info = (copy / "pool.json").read_text()
+    (copy / "pool.json").write_text(info.replace('"model": "model"', '"model": "copied"'))
+    for typed in calls:
+        said = f"{copy} and {pools / 'test/model/one24'} hold the same traces; name one"
+        assert shell(*typed)[2] == f"error: {said}\n"
+    assert not Path("runs").exists()
+    twice = ("-d", "test/model/one24", "-d", "*model/one24")
+    assert shell("run", "cons@2", "--repeats", "2", *twice, "-o", "once")[0] == 0
+    assert len(json.loads(Path("once/summary.json").read_text())["pools"]) == 1
