@@ -343,6 +343,27 @@ def test_power_refuses_what_has_no_pool_in_common(shell: Shell) -> None:
     assert "--repeats is for policies" in shell("power", "a", "--repeats", "4")[2]
 
 
+def test_power_looks_both_methods_up_before_it_replays_one(shell: Shell) -> None:
+    pool = ("-d", "*one24", "--repeats", "2")
+    for wrong, why in (
+        ("ecs", "no such run"),
+        ("cons@9", "fewer than the budget of 9"),
+        ("deepconf-low", "has no confidence"),
+        ("none.py", "no such file"),
+    ):
+        code, _, err = shell("power", "short-2@8", wrong, *pool)
+        assert (code, why in err, err.count("\n")) == (2, True, 1)
+    assert not Path("runs").exists()
+    # A policy takes pools, N, repeats and seed of a run, also of one that is named after it.
+    run = ("run", "short-2@8", "-d", "*two25", "--repeats", "3", "--seed", "5", "-o", "runs/short")
+    assert shell(*run)[0] == 0
+    code, out, _ = shell("power", "esc", "short")
+    assert (code, out.startswith("esc against short-2@8, test/model/two25\n")) == (0, True)
+    (made,) = (each for each in Path("runs").iterdir() if each.name != "short")
+    record = json.loads((made / "run.json").read_text())
+    assert [record[key] for key in ("budget", "repeats", "seed")] == [8, 3, 5]
+
+
 def test_targets_are_those_of_the_rule() -> None:
     assert TARGETS == choosing.TARGETS
 
