@@ -18,6 +18,7 @@ from simulator.report.axes import CLOCK, TOKENS, TOTAL
 from simulator.report.comparison import Comparison, Row, used_costs
 from simulator.report.lines import Line, find_lines
 from simulator.report.plotting.baselines import Baseline, find_baselines
+from simulator.report.plotting.key import is_crowded, key_of, numbered
 from simulator.report.plotting.placing import (
     FONT_SIZE,
     HEIGHT,
@@ -81,6 +82,11 @@ def build_chart(comparison: Comparison) -> Any:
     lines = find_lines(comparison.rows)
     names = {id(row): line.name for line in lines for row in line.rows}
     series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
+    whole = series
+    crowded = any(is_crowded(rows, lines) for rows in comparison.panels)
+    if crowded:
+        rows, lines, series = numbered(comparison.rows, lines, series)
+        comparison = replace(comparison, rows=rows)
     curves = any(line.curve for line in lines)
     panels = [
         _panel(rows, lines, series, over_n, axis)
@@ -103,9 +109,12 @@ def build_chart(comparison: Comparison) -> Any:
         offset=14,
     )
     columns = 1 if len(panels) == 1 else 2
+    chart: Any = alt.concat(*panels, columns=columns, spacing=36)
+    if crowded:
+        key = key_of(whole, columns * WIDTH, **_looks(series))
+        chart = alt.vconcat(chart, key.properties(view=alt.ViewConfig(stroke=None)))
     return (
-        alt.concat(*panels, columns=columns, spacing=36)
-        .properties(title=title, padding=14, background="white")
+        chart.properties(title=title, padding=14, background="white")
         .configure_view(stroke="#cccccc")
         .configure_axis(gridColor="#eeeeee", labelFontSize=11, titleFontSize=12)
     )
@@ -156,8 +165,8 @@ def _panel(
     stars = _stars(rows, lines)
     scales = axes(rows, stars, over_n)
     data = _drawn(rows, lines, stars, scales, series, over_n)
-    looks = {"color": _by_series(alt.Color, series, COLOURS)}
-    shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
+    looks = _looks(series)
+    shape = looks.pop("shape")
     ink = alt.Color("ink:N", scale=None)
     ticks = n_ticks([each.result.budget for each in rows], scales[0]) if over_n else None
     name = "Cost" if "those" in cost_name(rows, axis) else "Tokens"
@@ -378,6 +387,12 @@ def _labels(
         if (end := leader(pixels[key], box)) is not None
     ]
     return texts, leaders
+
+
+def _looks(series: Sequence[str]) -> dict[str, Any]:
+    """Return the channels of colour and shape."""
+    color = _by_series(alt.Color, series, COLOURS)
+    return {"color": color, "shape": _by_series(alt.Shape, series, SHAPES, len(COLOURS))}
 
 
 def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:
