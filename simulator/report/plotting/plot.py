@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -53,6 +54,9 @@ STAR = (
 """Outline of a star, the mark of cons@N."""
 
 BLACK = "#111111"
+
+HEADING = 60
+"""Most characters of a line of a panel's heading, which is no wider than the panel."""
 
 VALUES_LABELLED = 12
 """Approximate number of points on a panel's lines labelled with their value, ends first."""
@@ -210,7 +214,12 @@ def _panel(
     return alt.layer(*layers).properties(
         width=WIDTH,
         height=HEIGHT,
-        title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
+        title=alt.TitleParams(
+            heading if len(heading) <= HEADING else textwrap.wrap(heading, HEADING),
+            anchor="start",
+            fontSize=13,
+            fontWeight="bold",
+        ),
     )
 
 

@@ -206,6 +206,16 @@ def test_many_short_names_have_a_key_few_have_none(tmp_path: Path) -> None:
     assert all(texts.count(f"method-number-{n}") == 1 for n in range(1, 41))
 
 
+def test_a_long_heading_has_lines_as_wide_as_its_panel(tmp_path: Path) -> None:
+    known = entry(100.0, 0.5) | {"pool": f"{LONG}/model/{LONG}"}
+    write_run(tmp_path / "run", "m", known)
+    (panel,) = build_chart(comparison(tmp_path / "run")).to_dict()["concat"]
+    lines = panel["title"]["text"]
+    assert "".join(lines) == f"{LONG}/model/{LONG}"
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 60
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_no_ticks_or_labels_overlap(tmp_path: Path, case: str) -> None:
     found = comparison(
