@@ -103,7 +103,10 @@ def plan_baseline(
     if unfinished := [pool for pool in pools if pool.info.unfinished]:
         raise UserError(f"{unfinished[0].info.about_unfinished}; remove --baseline")
     own = patterns if any(map(is_url, patterns)) else [pool.name for pool in pools]
-    made = plan_runs(name, {}, own, **given)
+    try:
+        made = plan_runs(name, {}, own, **given)
+    except UserError as error:
+        raise UserError(f"--baseline: {error}") from None
     for place, spec in enumerate(plan.specs):
         if _same(spec, made.specs[0]):
             return Baseline(name, None, place)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from simulator.api.progress import note, progress_bar
 from simulator.errors import TimedOut, UserError
 from simulator.methods import expand_name
 from simulator.pools.folders import runs_folder
-from simulator.runs.format import ANSWERS_FILE, RUN_FILE, SUMMARY_FILE
+from simulator.runs.format import ANSWERS_FILE, RUN_FILE, SUMMARY_FILE, TUNING
 from simulator.runs.making import differences, new_folder, write_json
 from simulator.runs.problems import NOT, problem_names
 from simulator.runs.space import parse_ranges
@@ -31,7 +31,6 @@ from simulator.studies.record import (
     RESULT,
     TEST,
     TUNE,
-    TUNING,
     check_tested,
     find_unfinished,
     read_choice,
@@ -146,6 +145,7 @@ def plan_tuning(
     """
     if ranges := [] if random else [*parse_ranges(grid)]:
         raise UserError(f"-p {ranges[0]}={grid[ranges[0]][0]}: a range; say how many with --random")
+    has_others = not test.patterns and test.problems is None
     if not test.patterns:
         if tune.problems is None and test.problems is None:
             raise UserError(
@@ -156,7 +156,8 @@ def plan_tuning(
         test = Side(tune.patterns, others.removeprefix(NOT * 2))
     draw = None if random is None else (random, options["seed"])
     on_tune = {**options, "problems": tune.problems}
-    planned = plan_runs(policy, grid, tune.patterns, draw=draw, **on_tune)
+    with _naming("--tune-problems"):
+        planned = plan_runs(policy, grid, tune.patterns, draw=draw, **on_tune)
     if len(planned.settings) < 2:
         raise UserError("nothing to choose among: give -p with several values, or a range")
     number = len({name for _, name, _ in _names(planned)})
@@ -165,7 +166,9 @@ def plan_tuning(
             f"too few problems to tune on ({number}) to show any loss: all settings would be tied "
             f"with cons@N; give more than {FEW}, or --target cheapest-not-worse"
         )
-    tested = _planned(planned.settings[0], test, options)
+    none = f"--tune-problems {tune.problems}: leaves none to test on; choose fewer"
+    with _naming("--test-problems", instead=none if has_others else ""):
+        tested = _planned(planned.settings[0], test, options)
     if name := _named_otherwise(policy, grid, planned, tested):
         raise UserError(
             f"pools to tune on and to test on name different values of {name}, by the lengths of "
@@ -181,6 +184,18 @@ def plan_tuning(
         usual = {**on_tune, "budget": budgets if budgets and len(budgets) == 1 else None}
         default = plan_runs(policy, fixed, tune.patterns, **usual)
     return Tuning(policy, grid, draw, target, test, options, planned, default, tested)
+
+
+@contextmanager
+def _naming(option: str, instead: str = "") -> Iterator[None]:
+    """Name a side's option in an error about `--problems`, or raise an error of other words."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        if not text.startswith("--problems"):
+            raise
+        raise UserError(instead or option + text.removeprefix("--problems")) from None
 
 
 def _is_fixed(name: str, values: Sequence[str]) -> bool:

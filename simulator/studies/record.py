@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
-from simulator.runs.format import ANSWERS_FILE, RUN_FILE
+from simulator.runs.format import ANSWERS_FILE, RUN_FILE, TUNING
 from simulator.runs.format import FORMAT as RUN
 from simulator.runs.making import differences, write_json
 from simulator.storage import JsonObject, file_sha256, read_versioned, replace_file
@@ -21,8 +21,8 @@ from simulator.studies.measuring import FIGURES
 FORMAT = 1
 """Version of the format of tunings."""
 
-TUNING, CHOICE, RESULT = FILES = ("tuning.json", "choice.json", "result.json")
-"""Names of its files."""
+CHOICE, RESULT = ("choice.json", "result.json")
+"""Names of its files beside `tuning.json`."""
 
 TUNE, TEST, DEFAULT_TUNE, DEFAULT_TEST, BASELINE_TEST = (
     *("tune", "test", "default-tune", "default-test", "baseline-test"),

@@ -101,7 +101,7 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
         "other problems may be harder, so look at the differences to cons@N first. In "
         "parentheses, the smallest difference that the problems show with a chance of 80%.",
         "Intervals are 95%, over problems. Cost is in tokens, those of probes and judge included. "
-        f"Pools count equally; {result['repeats']} repeats, seed {result['seed']}.",
+        f"Pools count equally; {_counted(result['repeats'], 'repeat')}, seed {result['seed']}.",
     ]
     least = result["figures"][0]["to_baseline"]["tune"].get("detectable")
     if result["target"]["kind"] == CHEAPEST_TIED:
@@ -127,6 +127,10 @@ def _named(swept: Mapping[str, str]) -> str:
     )
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _where(side: Mapping[str, Any]) -> str:
     """Name the pools of a side, and count their problems."""
     parts = [
@@ -135,7 +139,7 @@ def _where(side: Mapping[str, Any]) -> str:
         * (pool["problems"] < pool["problems_in_pool"])
         for pool in side["pools"]
     ]
-    return f"{side['problems']} problems of {', '.join(parts)}"
+    return f"{_counted(side['problems'], 'problem')} of {', '.join(parts)}"
 
 
 def _tried(result: Mapping[str, Any]) -> Block:

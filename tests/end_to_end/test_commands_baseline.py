@@ -106,6 +106,7 @@ def test_an_interrupted_comparison_goes_on(capsys: Captured) -> None:
     ("arguments", "why"),
     [
         (["run", "cons@1", "--baseline", "conz@2"], "error: --baseline: conz@2: neither a"),
+        (["run", "cons@1", "--baseline", "cons@9"], "error: --baseline: pool test/model/tiny"),
         (["run", "cons@1", "--baseline", "cons@9"], "only 2 traces, fewer than the budget of 9"),
         (["report", "alone", "--baseline", "esc"], "error: --baseline esc: no such row on"),
         (["report", "alone", "--axes", "accuracy"], "error: --axes accuracy: give accuracy and"),

@@ -268,6 +268,13 @@ def test_settings_are_drawn_and_the_baseline_is_that_of_the_largest_budget(shell
         ((*TWO, "--target", "accuracy"), "--target accuracy needs --budget-tokens or"),
         ((*TWO, "--margin", "2"), "--margin is for --target cheapest-not-worse; add it"),
         ((*TWO, "-p", "threshold=1"), "-p threshold: esc has no such parameter"),
+        ((*TWO, "--tune-problems", "zz"), "--tune-problems zz: chooses no problem here"),
+        ((*TWO, "--test-problems", "hash:0/0"), "--test-problems hash:0/0: give it as hash:0/2"),
+        (
+            ("--tune-on", "*one24", "--tune-problems", "range:1-12"),
+            "--tune-problems range:1-12: leaves none to test on; choose fewer",
+        ),
+        ((*TWO, "-p", "alpha=1e400:1e500", "--random", "2"), "give numbers below 10^308"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(
@@ -340,6 +347,9 @@ def test_power_refuses_what_has_no_pool_in_common(shell: Shell) -> None:
         assert shell(*run)[0] == 0
     assert "no pool, or part of one, in common" in shell("power", "a", "b")[2]
     assert "no such run" in shell("power", "nothing-here")[2]
+    Path("runs/t").mkdir()
+    Path("runs/t/tuning.json").write_text("{}")
+    assert "runs/t: a tuning; give one of its runs, such as runs/t/test" in shell("power", "t")[2]
     assert "--repeats is for policies" in shell("power", "a", "--repeats", "4")[2]
 
 
