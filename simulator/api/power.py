@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,7 +14,7 @@ from simulator.api.plan import Plan, plan_runs
 from simulator.api.progress import note, progress_bar
 from simulator.api.results import find_run
 from simulator.errors import UserError
-from simulator.loading import is_builtin, load_policy
+from simulator.loading import is_builtin, load_policy, method_names
 from simulator.pools.folders import runs_folder
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.report.labels import short
@@ -70,7 +71,13 @@ def sides_of(
 
 
 def _run(name: str) -> Side:
-    folder = find_run(name)
+    try:
+        folder = find_run(name)
+    except UserError as error:
+        near = get_close_matches(name, method_names(), n=1)
+        if not near or "make one with" not in str(error):
+            raise
+        raise UserError(f"{name}: neither a run nor a policy; did you mean {near[0]}?") from None
     if runs_of(folder) is not None:
         raise UserError(f"{folder}: a sweep; give one of its runs, such as {folder}/…")
     return _side(read_results(folder))

@@ -356,7 +356,8 @@ def test_power_refuses_what_has_no_pool_in_common(shell: Shell) -> None:
 def test_power_looks_both_methods_up_before_it_replays_one(shell: Shell) -> None:
     pool = ("-d", "*one24", "--repeats", "2")
     for wrong, why in (
-        ("ecs", "no such run"),
+        ("ecs", "error: ecs: neither a run nor a policy; did you mean esc?"),
+        ("nothing-here", "no such run"),
         ("cons@9", "fewer than the budget of 9"),
         ("deepconf-low", "has no confidence"),
         ("none.py", "no such file"),
