@@ -365,7 +365,8 @@ def as_type_of(default: Any, text: str, what: str) -> Any:
     Raises
     ------
     UserError
-        The text cannot be converted, or is not a finite number; `what` names it in the message.
+        The text cannot be converted, or is no finite number or one beyond 64 bits; `what` names it
+        in the message.
     TypeError
         The default has another type.
     """
@@ -373,7 +374,10 @@ def as_type_of(default: Any, text: str, what: str) -> Any:
         if isinstance(default, bool):
             return _TRUTH[text.lower()]
         if isinstance(default, int):
-            return int(text)
+            number = int(text)
+            if not -(2**63) <= number < 2**63:  # numpy and Parquet hold no other
+                raise UserError(f"{what:.60}: give a whole number from -2^63 to 2^63 - 1")
+            return number
         if isinstance(default, float):
             value = float(text)
             if not math.isfinite(value):

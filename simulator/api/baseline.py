@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from simulator.api.plan import Plan, Progress, plan_runs
 from simulator.api.progress import note
@@ -16,9 +16,12 @@ from simulator.isolation import host
 from simulator.remote import is_url
 from simulator.runs.format import RUN_FILE, SUMMARY_FILE
 from simulator.runs.making import differences, partial_folder, write_json
-from simulator.runs.results import Metric, read_results
+from simulator.runs.results import Metric, RunResult, read_results
 from simulator.runs.spec import RunSpec, asked_budget
 from simulator.workers.executor import Workers
+
+if TYPE_CHECKING:
+    from simulator.report.against import Against
 
 OF_JUDGES = ("judge", "judge_cost", "model_params")
 
@@ -100,7 +103,10 @@ def plan_baseline(
     if unfinished := [pool for pool in pools if pool.info.unfinished]:
         raise UserError(f"{unfinished[0].info.about_unfinished}; remove --baseline")
     own = patterns if any(map(is_url, patterns)) else [pool.name for pool in pools]
-    made = plan_runs(name, {}, own, **given)
+    try:
+        made = plan_runs(name, {}, own, **given)
+    except UserError as error:
+        raise UserError(f"--baseline: {error}") from None
     for place, spec in enumerate(plan.specs):
         if _same(spec, made.specs[0]):
             return Baseline(name, None, place)
@@ -133,6 +139,20 @@ def record_baseline(name: str, own: Path, folders: Sequence[Path]) -> None:
         write_json(file, record | {"baseline": {"policy": name, "run": own.name}})
 
 
+def metrics_against(
+    metrics: Mapping[str, Metric], compared: Against | None, base: RunResult
+) -> dict[str, Metric]:
+    """Return the metrics of a result with differences and reductions to the result `base`."""
+    assert compared is not None
+    kept = {name: each for name, each in metrics.items() if name not in REPLACED}
+    return kept | {
+        "accuracy_difference": compared.contrast.difference,
+        "reduction": compared.reduction,
+        "baseline_accuracy": base.metrics["accuracy"],
+        "baseline_tokens_per_problem": base.metrics["tokens_per_problem"],
+    }
+
+
 def against_baseline(
     name: str, own: Path, runs: Sequence[Path], summaries: Sequence[dict[str, Any]]
 ) -> list[dict[str, Any]]:
@@ -152,13 +172,9 @@ def against_baseline(
     def entry_of(run: Path, entry: dict[str, Any]) -> dict[str, Any]:
         compared = found[run, entry["pool"]]
         assert compared is not None
-        kept = {key: each for key, each in entry["metrics"].items() if key not in REPLACED}
-        difference: Metric = compared.contrast.difference
-        kept |= {"accuracy_difference": difference.as_dict()}
-        kept |= {"reduction": compared.reduction.as_dict()}
-        base = bases[entry["pool"]].metrics
-        kept |= {"baseline_accuracy": base["accuracy"].as_dict()}
-        kept |= {"baseline_tokens_per_problem": base["tokens_per_problem"].as_dict()}
+        metrics = {key: Metric(**each) for key, each in entry["metrics"].items()}
+        told = metrics_against(metrics, compared, bases[entry["pool"]])
+        kept = {key: each.as_dict() for key, each in told.items()}
         return entry | {"baseline": name, "baseline_tied": compared.tied, "metrics": kept}
 
     return [

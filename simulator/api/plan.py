@@ -18,7 +18,7 @@ from simulator.counting import DRAWN, GENERATED, Charging, Order
 from simulator.errors import UserError
 from simulator.loading import LoadedPolicy, is_builtin
 from simulator.methods import expand_name
-from simulator.pools.folders import cache_folder, find_pools, runs_folder
+from simulator.pools.folders import cache_folder, check_distinct, find_pools, runs_folder
 from simulator.pools.pool import Pool
 from simulator.pools.probe_cost import ProbeCost, parse_probe_cost
 from simulator.pools.shipped import DATASET as SHIPPED
@@ -255,8 +255,14 @@ def candidate_pools(cache: Path, patterns: Sequence[str]) -> list[Pool]:
 
     Without names, these are all recorded pools; if there are none, the one that comes with the
     package, which is then copied into the cache.
+
+    Raises
+    ------
+    UserError
+        As from `find_pools`; also if a pool is there twice.
     """
     pools = [Pool(path) for path in find_pools(cache, patterns, remote=True)]
+    check_distinct(pools)
     if patterns:
         return pools
     recorded = [pool for pool in pools if not pool.info.synthetic and pool.info.dataset != SHIPPED]

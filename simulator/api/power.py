@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from simulator.api.plan import plan_runs
+from simulator.api.plan import Plan, plan_runs
 from simulator.api.progress import note, progress_bar
 from simulator.api.results import find_run
 from simulator.errors import UserError
-from simulator.loading import is_builtin, load_policy
+from simulator.loading import is_builtin, load_policy, method_names
 from simulator.pools.folders import runs_folder
 from simulator.pools.pool import Pool, iter_pool_folders
 from simulator.report.labels import short
@@ -46,40 +47,72 @@ class Candidate:
     assumed: bool = False
 
 
-def side_of(
-    name: str,
-    patterns: Sequence[str],
-    options: Mapping[str, Any],
-    workers: Workers,
-    like: Side | None = None,
-) -> Side:
-    """Return the method of a run's folder or, if `name` is a policy, that of a run made here.
+def sides_of(
+    names: Sequence[str], patterns: Sequence[str], options: Mapping[str, Any], workers: Workers
+) -> list[Side]:
+    """Return the methods of these runs or policies; policies are replayed once all are found.
 
-    A policy is replayed on the pools named by `patterns`, else on those of `like`, with its budget,
-    repeats and seed. `options` are those of `plan_runs`.
+    A policy is replayed on the pools named by `patterns`, else on those of the first of the others
+    that is a run, else that is a policy, with its budget, repeats and seed. `options` are those of
+    `plan_runs`.
 
     Raises
     ------
     UserError
         There is no such run or policy, or it is a sweep.
     """
-    if not is_policy(name):
+    found: dict[str, Side | Plan] = {name: _run(name) for name in names if not is_policy(name)}
+    for name in names:
+        if name not in found:
+            like = next(iter(found.values()), None)
+            found[name] = _planned(name, patterns, options, like)
+    made = {name: _made(each, workers) for name, each in found.items()}
+    return [made[name] for name in names]
+
+
+def _run(name: str) -> Side:
+    try:
         folder = find_run(name)
-        if runs_of(folder) is not None:
-            raise UserError(f"{folder}: a sweep; give one of its runs, such as {folder}/…")
-        return _side(read_results(folder))
-    given = dict(options)
+    except UserError as error:
+        near = get_close_matches(name, method_names(), n=1)
+        if not near or "make one with" not in str(error):
+            raise
+        raise UserError(f"{name}: neither a run nor a policy; did you mean {near[0]}?") from None
+    if runs_of(folder) is not None:
+        raise UserError(f"{folder}: a sweep; give one of its runs, such as {folder}/…")
+    return _side(read_results(folder))
+
+
+def _planned(
+    name: str, patterns: Sequence[str], options: Mapping[str, Any], like: Side | Plan | None
+) -> Plan:
+    given = _given(options)
     if like is not None:
-        first = like.results[0]
-        usual = {"seed": first.seed, "repeats": first.repeats}
-        if not (is_builtin(name) and load_policy(name).budget):
-            usual["budget"] = first.budget
-        given = usual | _given(given)
-        patterns = patterns or [each.pool for each in like.results]
-    plan = plan_runs(name, {}, patterns, **_given(given))
-    folder = plan.folder(None, resume=False)
-    bar = progress_bar(plan.title)
-    plan.make(folder, jobs=workers, resume=False, command=[], bar=bar)
+        usual, pools = _conditions(like)
+        if is_builtin(name) and load_policy(name).budget:
+            del usual["budget"]
+        given, patterns = usual | given, patterns or pools
+    return plan_runs(name, {}, patterns, **given)
+
+
+def _conditions(of: Side | Plan) -> tuple[dict[str, Any], list[str]]:
+    """Return budget, repeats and seed of a method, and the names of its pools."""
+    if isinstance(of, Plan):
+        spec = of.specs[0]
+        usual = {"budget": spec.budgets[0], "repeats": spec.repeats, "seed": spec.seed}
+        return usual, [pool.name for pool in spec.pools]
+    one = of.results[0]
+    usual = {"budget": one.budget, "repeats": one.repeats, "seed": one.seed}
+    return usual, [each.pool for each in of.results]
+
+
+def _made(found: Side | Plan, workers: Workers) -> Side:
+    """Replay a plan and return its method; one that is there already is returned as it is."""
+    if isinstance(found, Side):
+        return found
+    folder = found.folder(None, resume=False)
+    bar = progress_bar(found.title)
+    found.make(folder, jobs=workers, resume=False, command=[], bar=bar)
     note(f"run: {folder}")
     return _side(read_results(folder))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from simulator.report.rows import Comparison
     from simulator.report.text import Block
-    from simulator.runs.results import RunResult
+    from simulator.runs.results import Metric, RunResult
 
 COLUMNS = 80
 """Width of a printed result in characters; columns that do not fit are left out."""
@@ -81,16 +81,33 @@ class Run(_Shown):
         Its folder.
     results
         Its result on each pool, in the order of `summary.json`.
+    baseline
+        Run that tables, plots and `summary` compare with; None for cons@N on its own traces.
     """
 
     path: Path
     results: tuple[RunResult, ...]
+    baseline: Run | None = None
+
+    def against(self, baseline: Run) -> Run:
+        """Return this run with a baseline to compare with."""
+        return replace(self, baseline=baseline)
 
     @cached_property
     def _comparison(self) -> Comparison:
-        from simulator.report.comparison import compare
+        return _compared([self], self.baseline)
 
-        return compare(self.results)
+    def _metrics(self, result: RunResult) -> Mapping[str, Metric]:
+        """Return the metrics of one of the results, against the baseline if there is one."""
+        if self.baseline is None:
+            return result.metrics
+        from simulator.api.baseline import metrics_against
+
+        ours = (self.path, result.pool)
+        rows = self._comparison.rows
+        (row,) = (row for row in rows if (row.result.path, row.result.pool) == ours)
+        (base,) = (each for each in self.baseline.results if each.pool == result.pool)
+        return metrics_against(result.metrics, row.against, base)
 
     @property
     def _panels(self) -> list[Block]:
@@ -142,10 +159,17 @@ class Runs(_Shown, Sequence[Run]):
     ----------
     path
         The sweep's folder.
+    baseline
+        As that of a `Run`.
     """
 
     path: Path
     _runs: tuple[Run, ...]
+    baseline: Run | None = None
+
+    def against(self, baseline: Run) -> Runs:
+        """Return these runs with a baseline to compare with."""
+        return replace(self, _runs=tuple(run.against(baseline) for run in self), baseline=baseline)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -159,9 +183,7 @@ class Runs(_Shown, Sequence[Run]):
 
     @cached_property
     def _comparison(self) -> Comparison:
-        from simulator.report.comparison import compare
-
-        return compare([result for run in self._runs for result in run.results])
+        return _compared(self._runs, self.baseline)
 
     @property
     def _heading(self) -> str:
@@ -292,6 +314,14 @@ def compare(
     return RunComparison(compared(results, axes=chosen, baseline=baseline))
 
 
+def _compared(runs: Sequence[Run], baseline: Run | None) -> Comparison:
+    from simulator.report.comparison import compare
+
+    every = {run.path: run for run in [*runs, *([] if baseline is None else [baseline])]}
+    results = [result for run in every.values() for result in run.results]
+    return compare(results, baseline=None if baseline is None else baseline.path.resolve().name)
+
+
 def find_run(name: str) -> Path:
     """Return the folder of RUN, which is a path or a name in runs/.
 
@@ -363,7 +393,7 @@ def _figures(runs: Sequence[Run], differing: Sequence[str], budgets: bool = Fals
         }
         for run in runs
         for result in run.results
-        for name, metric in result.metrics.items()
+        for name, metric in run._metrics(result).items()
     ]
     index = [*differing, *["budget"] * budgets, "pool", "metric"]
     return pd.DataFrame(rows).set_index(index).astype(float)

@@ -16,6 +16,7 @@ from simulator.workers.executor import Workers
 from simulator.workers.opening import open_workers
 
 if TYPE_CHECKING:
+    from simulator.api.baseline import Baseline
     from simulator.api.plan import Plan
     from simulator.api.pools import OpenPool
     from simulator.api.results import Run, Runs
@@ -47,6 +48,7 @@ def run(
     resume: bool = False,
     in_process: bool = False,
     timeout: float | None = None,
+    baseline: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **parameters: Any,
@@ -60,11 +62,10 @@ def run(
     ----------
     policy
         A built-in name (`cons@64`), a file (`my_policy.py`, `my_policy.py@Class`), or a class
-        derived from `Policy`: it is written out as a file with what it uses, recorded in
-        `run.json`, and replayed in a process that sees no pool.
+        derived from `Policy`: written out as a file with what it uses, recorded in `run.json`, and
+        replayed in a process that sees no pool.
     pools
-        Names or globs, or opened pools. None: every recorded pool with the signals that the policy
-        needs; without any, the pool that comes with the package.
+        Names, globs, or opened pools. None: all recorded ones with the signals, or the shipped.
     budget, repeats, seed, jobs, ray, concurrency, step_seconds, serving, judge, judge_cost,
     model_params, probe_cost, charging, order, problems
         As the options of `run`; some also as dictionaries, and `problems` as a list of ids.
@@ -73,6 +74,8 @@ def run(
     in_process, timeout
         Run a policy file or class in this process, for example to use `breakpoint()`. Seconds that
         the replay of one problem in one repeat may take; finished replays are kept.
+    baseline
+        A built-in name or a file to compare with instead of cons@N, made in a run beside this one.
     cache, progress
         Folder of pools (None: `$DEEPPRUNE_SIM_CACHE`, else `datasets_cache/`); show a progress bar.
     **parameters
@@ -97,38 +100,77 @@ def run(
     }
     spec, source = policy_of(policy)
     grid = {name: values_of(name, value) for name, value in parameters.items()}
-    command = _command(spec, grid, pool_names(pools), options)
+    names, against = pool_names(pools), _baseline(baseline)
+    command = _command(spec, grid, names, options | {"baseline": against})
     with open_workers(number("jobs", jobs, 1), WORK, ray=ray) as workers:
-        from simulator.api.plan import plan_runs
+        plan, base = _planned(spec, grid, names, source, against, {**options, "cache": cache})
+        return _made(plan, base, output, command, workers, resume, progress)
 
-        plan = plan_runs(spec, grid, pool_names(pools), source=source, cache=cache, **options)
-        folder = plan.folder(None if output is None else Path(output), resume)
-        return _made(plan, folder, command, workers, resume, progress)
+
+def _planned(
+    spec: str,
+    grid: Mapping[str, list[str]],
+    names: Sequence[str],
+    source: str | None,
+    against: str | None,
+    options: Mapping[str, Any],
+) -> tuple[Plan, Baseline | None]:
+    """Plan the runs, and the baseline `against`."""
+    from simulator.api.baseline import plan_baseline
+    from simulator.api.plan import plan_runs
+
+    plan = plan_runs(spec, grid, names, source=source, **options)
+    return plan, None if against is None else plan_baseline(against, plan, names, options)
+
+
+def _baseline(given: object) -> str | None:
+    if given is None or isinstance(given, str | os.PathLike):
+        return None if given is None else os.fspath(given)
+    raise UserError(f"baseline={given!r:.60}: give a built-in name or a file")
 
 
 def _made(
-    plan: Plan, folder: Path, command: list[str], workers: Workers, resume: bool, progress: bool
+    plan: Plan,
+    base: Baseline | None,
+    output: str | os.PathLike[str] | None,
+    command: list[str],
+    workers: Workers,
+    resume: bool,
+    progress: bool,
 ) -> Run | Runs:
     """Make the runs and read them; a run that is interrupted can be resumed."""
+    from simulator.api.baseline import beside, record_baseline
     from simulator.api.plan import can_be_resumed, note_idle_parameters, note_idle_rules
     from simulator.api.progress import note, progress_bar
     from simulator.api.results import Run, read_run
 
-    bar = progress_bar(plan.title) if progress else nullcontext(lambda done, total: None)
+    folder = plan.folder(None if output is None else Path(output), resume)
+
+    def bar(title: str) -> Any:
+        return progress_bar(title) if progress else nullcontext(lambda done, total: None)
+
+    how: Any = {"jobs": workers, "resume": resume, "command": command}
     try:
-        summaries = plan.make(folder, jobs=workers, resume=resume, command=command, bar=bar)
+        if base is not None:
+            base.make(folder, bar=bar(f"baseline {base.name}"), **how)
+        summaries = plan.make(folder, bar=bar(plan.title), **how)
     except (KeyboardInterrupt, TimedOut) as error:
-        if can_be_resumed(folder):
+        if can_be_resumed(folder) or (base is not None and can_be_resumed(beside(folder))):
             what = "interrupted" if isinstance(error, KeyboardInterrupt) else "took too long"
             note(f"{what}; to continue, repeat with output={str(folder)!r}, resume=True")
         raise
     found = read_run(folder)
-    note_idle_rules(
-        [run.path for run in ([found] if isinstance(found, Run) else found)], summaries[0]
-    )
+    runs = [found.path] if isinstance(found, Run) else [run.path for run in found]
+    note_idle_rules(runs, summaries[0])
     if plan.sweep is not None:
         note_idle_parameters(folder, plan.sweep)
-    return found
+    if base is None:
+        return found
+    own = base.folder(folder, runs)
+    record_baseline(base.name, own, runs)
+    with_own = read_run(own)
+    assert isinstance(with_own, Run)
+    return found.against(with_own)
 
 
 def run_options(given: dict[str, Any]) -> dict[str, Any]:

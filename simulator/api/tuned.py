@@ -93,7 +93,7 @@ def tune(
     test_problems: str | Sequence[str] | None = None,
     random: int | None = None,
     target: str = "cheapest-tied",
-    margin: float = 1.0,
+    margin: float | None = None,
     budget_tokens: float | None = None,
     budget_steps: float | None = None,
     output: str | os.PathLike[str] | None = None,
@@ -116,7 +116,7 @@ def tune(
     random
         Number of settings drawn at random; None for all combinations.
     target, margin, budget_tokens, budget_steps
-        Rule of the choice, as the options of `tune`; `margin` is in points.
+        Rule of the choice, as the options of `tune`; `margin` is in points (None: 1).
     output, resume, jobs, ray, cache
         As for `run`.
     **parameters

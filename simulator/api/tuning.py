@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from simulator.api.progress import note, progress_bar
 from simulator.errors import TimedOut, UserError
 from simulator.methods import expand_name
 from simulator.pools.folders import runs_folder
-from simulator.runs.format import ANSWERS_FILE, SUMMARY_FILE
-from simulator.runs.making import new_folder, write_json
+from simulator.runs.format import ANSWERS_FILE, RUN_FILE, SUMMARY_FILE, TUNING
+from simulator.runs.making import differences, new_folder, write_json
 from simulator.runs.problems import NOT, problem_names
 from simulator.runs.space import parse_ranges
 from simulator.runs.sweep import SWEEP, Setting
@@ -31,7 +31,6 @@ from simulator.studies.record import (
     RESULT,
     TEST,
     TUNE,
-    TUNING,
     check_tested,
     find_unfinished,
     read_choice,
@@ -60,7 +59,8 @@ class Tuning:
     tune
         Runs of all settings on the problems to tune on.
     default
-        The run of the default settings on these; None if the policy's name has several numbers.
+        The run of the default settings on these; None if the policy's name has several numbers, or
+        pools to test on name another default of a parameter that is swept.
     tested
         A plan of a run on the problems to test on, of the first setting; it is not made.
     """
@@ -145,6 +145,7 @@ def plan_tuning(
     """
     if ranges := [] if random else [*parse_ranges(grid)]:
         raise UserError(f"-p {ranges[0]}={grid[ranges[0]][0]}: a range; say how many with --random")
+    has_others = not test.patterns and test.problems is None
     if not test.patterns:
         if tune.problems is None and test.problems is None:
             raise UserError(
@@ -155,7 +156,8 @@ def plan_tuning(
         test = Side(tune.patterns, others.removeprefix(NOT * 2))
     draw = None if random is None else (random, options["seed"])
     on_tune = {**options, "problems": tune.problems}
-    planned = plan_runs(policy, grid, tune.patterns, draw=draw, **on_tune)
+    with _naming("--tune-problems"):
+        planned = plan_runs(policy, grid, tune.patterns, draw=draw, **on_tune)
     if len(planned.settings) < 2:
         raise UserError("nothing to choose among: give -p with several values, or a range")
     number = len({name for _, name, _ in _names(planned)})
@@ -164,16 +166,36 @@ def plan_tuning(
             f"too few problems to tune on ({number}) to show any loss: all settings would be tied "
             f"with cons@N; give more than {FEW}, or --target cheapest-not-worse"
         )
+    none = f"--tune-problems {tune.problems}: leaves none to test on; choose fewer"
+    with _naming("--test-problems", instead=none if has_others else ""):
+        tested = _planned(planned.settings[0], test, options)
+    if name := _named_otherwise(policy, grid, planned, tested):
+        raise UserError(
+            f"pools to tune on and to test on name different values of {name}, by the lengths of "
+            f"their traces; give it with -p {name}="
+        )
+    _refuse_overlap(planned, tested)
     default = None
-    if len(expand_name(policy)) == 1:
-        fixed = {name: values for name, values in grid.items() if _is_fixed(name, values)}
+    fixed = {name: values for name, values in grid.items() if _is_fixed(name, values)}
+    if name := _named_otherwise(policy, fixed, planned, tested):
+        note(f"{name} has different defaults on the pools to tune on and to test on: none is run")
+    elif len(expand_name(policy)) == 1:
         budgets = options["budget"]
         usual = {**on_tune, "budget": budgets if budgets and len(budgets) == 1 else None}
         default = plan_runs(policy, fixed, tune.patterns, **usual)
-    tested = _planned(planned.settings[0], test, options)
-    _refuse_other_settings(policy, grid, planned, tested)
-    _refuse_overlap(planned, tested)
     return Tuning(policy, grid, draw, target, test, options, planned, default, tested)
+
+
+@contextmanager
+def _naming(option: str, instead: str = "") -> Iterator[None]:
+    """Name a side's option in an error about `--problems`, or raise an error of other words."""
+    try:
+        yield
+    except UserError as error:
+        text = str(error)
+        if not text.startswith("--problems"):
+            raise
+        raise UserError(instead or option + text.removeprefix("--problems")) from None
 
 
 def _is_fixed(name: str, values: Sequence[str]) -> bool:
@@ -198,17 +220,12 @@ def _planned(setting: Setting, side: Side, options: Mapping[str, Any]) -> Plan:
     return plan
 
 
-def _refuse_other_settings(
+def _named_otherwise(
     policy: str, grid: Mapping[str, Sequence[str]], tune: Plan, test: Plan
-) -> None:
-    """Refuse pools that name other values of a parameter on one side than on the other."""
+) -> str | None:
+    """Return a parameter not in `grid` of which pools name another value on the other side."""
     on, off = (named_settings(plan.specs[0].pools, policy, grid) for plan in (tune, test))
-    for name in {**on, **off}:
-        if on.get(name) != off.get(name):
-            raise UserError(
-                f"pools to tune on and to test on name different values of {name}, by the lengths "
-                f"of their traces; give it with -p {name}="
-            )
+    return next((name for name in {**on, **off} if on.get(name) != off.get(name)), None)
 
 
 def _refuse_overlap(tune: Plan, test: Plan) -> None:
@@ -282,7 +299,7 @@ def make_tuning(
         if choice is None:
             choice = _choice(tuning, folder)
             write_choice(folder, choice)
-        chosen = tuning.runs.index(choice["chosen"]["run"])
+        chosen = _place_of(choice, tuning, folder)
         tests = _test(tuning, stages, chosen)
         result = _result(tuning, folder, choice, chosen, tests)
         write_json(folder / RESULT, result)
@@ -300,7 +317,13 @@ class _Stages:
     def make(
         self, plan: Plan, name: str, title: str, about: Mapping[str, Any] | None = None
     ) -> None:
-        """Make a run or a sweep, or continue it; one that is finished is kept."""
+        """Make a run or a sweep, or continue it; one that is finished is kept.
+
+        Raises
+        ------
+        UserError
+            As from `Plan.make`; also if one that is finished is another or damaged.
+        """
         target = self.folder / name
         if not any((target / mark).is_file() for mark in (SWEEP, SUMMARY_FILE)):
             plan.make(
@@ -311,6 +334,13 @@ class _Stages:
                 bar=progress_bar(f"{title}: {plan.title}"),
                 about=about,
             )
+            return
+        file, identity = target / SWEEP, plan.identity
+        if plan.sweep is None:
+            file, identity = target / RUN_FILE, plan.specs[0].identity
+        if differences(file, identity) != []:
+            what = "damaged, or not of this tuning"
+            raise UserError(f"{file}: {what}; remove {target} to make it again")
 
 
 def _choice(tuning: Tuning, folder: Path) -> dict[str, Any]:
@@ -333,6 +363,17 @@ def _choice(tuning: Tuning, folder: Path) -> dict[str, Any]:
         "tried": [each.as_dict() for each in tried],
         "answers": {run: file_sha256(folder / run / ANSWERS_FILE) for run in tuning.runs},
     }
+
+
+def _place_of(choice: Mapping[str, Any], tuning: Tuning, folder: Path) -> int:
+    """Return the index of the chosen setting among all; raise `UserError` if it is none of them."""
+    settings = zip(tuning.runs, tuning.tune.settings, strict=True)
+    there = [{"run": run, "set": dict(setting.swept)} for run, setting in settings]
+    if choice["chosen"] not in there:
+        raise UserError(
+            f"{folder / CHOICE}: chooses none of the settings; start anew with another -o"
+        )
+    return there.index(choice["chosen"])
 
 
 def _test(tuning: Tuning, stages: _Stages, chosen: int) -> list[str]:

@@ -8,9 +8,13 @@ import os
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simulator.errors import UserError
 from simulator.remote import is_url, remote_folders
+
+if TYPE_CHECKING:
+    from simulator.pools.pool import Pool
 
 CACHE_VARIABLE = "DEEPPRUNE_SIM_CACHE"
 """The environment variable that names the folder of pools."""
@@ -97,7 +101,10 @@ def find_pools(cache: Path, patterns: Sequence[str], *, remote: bool = False) ->
     for url in filter(is_url, patterns):
         if not remote:
             raise UserError(f"{url}: only run and judge score read pools elsewhere; copy it here")
-        elsewhere |= {pool_name(folder): folder for folder in remote_folders(url, "pool.json")}
+        for folder in remote_folders(url, "pool.json"):
+            other = elsewhere.setdefault(pool_name(folder), folder)
+            if other != folder:
+                raise UserError(f"{other} and {folder} have the same name; name one")
     if not patterns:
         return list(folders.values())
     found: set[str] = set()
@@ -116,6 +123,25 @@ def find_pools(cache: Path, patterns: Sequence[str], *, remote: bool = False) ->
         raise UserError(f"{elsewhere[twice[0]]}: {twice[0]} is asked for here, too; name one")
     folders |= elsewhere
     return [folders[name] for name in sorted(found | elsewhere.keys())]
+
+
+def check_distinct(pools: Sequence[Pool]) -> None:
+    """Refuse a pool that would count twice: a copy under its own or another name.
+
+    Raises
+    ------
+    UserError
+        A folder on this machine has another name than its pool, or two pools have the same content.
+    """
+    held: dict[str, Pool] = {}
+    for pool in pools:
+        if not is_url(str(pool.path)) and pool_name(pool.path.absolute()) != pool.name:
+            raise UserError(f"{pool.path}: pool.json names it {pool.name}; move the folder there")
+        content = pool.info.content or pool.info.sha256
+        for key in (pool.name, repr(sorted(content.items()))):
+            other = held.setdefault(key, pool)
+            if other is not pool:
+                raise UserError(f"{other.path} and {pool.path} hold the same traces; name one")
 
 
 def _matching(pattern: str, names: Iterable[str]) -> list[str]:

@@ -128,10 +128,11 @@ class Watch:
             self._is_told = True
             self._tell(engine, limit)
         if limit is not None and now - self._began >= limit:
-            self._is_overdue = True
-            if interrupting:
-                raise _Overdue
+            was_overdue, self._is_overdue = self._is_overdue, True
             policy: _InAnotherProcess | object = self._loaded.policy
+            # A second interruption could meet the wait for the end of the policy's process.
+            if interrupting and not (was_overdue and hasattr(policy, "end_process")):
+                raise _Overdue
             if hasattr(policy, "end_process"):
                 policy.end_process()
             elif sys.platform == "win32":

@@ -18,6 +18,9 @@ ANSWERS_FILE = "answers.parquet"
 FILES = (RUN_FILE, DECISIONS_FILE, ANSWERS_FILE, SUMMARY_FILE)
 """Files of a finished run."""
 
+TUNING = "tuning.json"
+"""File that the folder of a tuning has."""
+
 IDENTITY_FILE = "identity.json"
 """File with the identity of an unfinished run."""
 

@@ -100,7 +100,7 @@ def _term(term: str) -> tuple[str, Callable[[int, Names], bool]]:
     """Return a term, and the check whether it chooses the problem at a place."""
     kind, colon, rest = term.partition(":")
     if colon and kind == "hash":
-        share, shares = _numbers(term, rest, r"(\d+)/(\d+)", "hash:0/2, one of two halves")
+        share, shares = _numbers(term, rest, r"(\d+)/0*([1-9]\d*)", "hash:0/2, one of two halves")
         if not share < shares:
             raise UserError(f"--problems {term}: shares of {shares} are 0 to {shares - 1}")
         return term, lambda place, name: hashed(name, shares) == share

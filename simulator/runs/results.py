@@ -17,7 +17,14 @@ from simulator.counting import COUNTING, GENERATED
 from simulator.errors import UserError
 from simulator.pools.probe_cost import ProbeCost
 from simulator.replay.serving import PARTS
-from simulator.runs.format import ANSWERS_FILE, FORMAT, IDENTITY_FILE, RUN_FILE, SUMMARY_FILE
+from simulator.runs.format import (
+    ANSWERS_FILE,
+    FORMAT,
+    IDENTITY_FILE,
+    RUN_FILE,
+    SUMMARY_FILE,
+    TUNING,
+)
 from simulator.statistics import Estimate
 from simulator.storage import JsonObject, read_versioned, reading
 
@@ -324,6 +331,8 @@ def _no_run(folder: Path) -> UserError:
                 f"{partial}: unfinished run (summary.json is missing); "
                 "repeat its command with --resume to complete it"
             )
+    if (folder / TUNING).is_file():
+        return UserError(f"{folder}: a tuning; give one of its runs, such as {folder / 'test'}")
     return UserError(f"{folder}: no run here (run.json is missing); give a folder in runs/")
 
 

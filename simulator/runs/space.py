@@ -76,7 +76,9 @@ def parse_ranges(grid: Mapping[str, Sequence[str]]) -> dict[str, Range]:
         low, high, log = ranges[0].groups()
         whole = not re.search("[.eE]", low + high)
         span = Range(float(low), float(high), whole, log is not None)
-        if not span.low < span.high or (log and span.low <= 0) or math.isinf(span.high):
+        if math.isinf(span.low) or math.isinf(span.high):
+            raise UserError(f"-p {name}={values[0]}: give numbers below 10^308")
+        if not span.low < span.high or (log and span.low <= 0):
             what = "from a number above 0 to a larger one" if log else "the lower end first"
             raise UserError(f"-p {name}={values[0]}: give {what}")
         found[name] = span

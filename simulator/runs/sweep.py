@@ -42,7 +42,7 @@ from simulator.runs.parts import Unfinished
 from simulator.runs.space import Point
 from simulator.runs.spec import RunSpec, asked_budget
 from simulator.runs.units import Progress, make_parts
-from simulator.storage import read_versioned
+from simulator.storage import JsonObject, read_versioned
 from simulator.workers.executor import Workers
 from simulator.workers.opening import as_workers
 
@@ -319,8 +319,8 @@ def changed_nothing(folder: Path) -> list[str]:
 
     Empty for a sweep of an older version, which does not tell.
     """
-    found = json.loads((folder / SWEEP).read_text(encoding="utf-8")).get("changed_nothing", [])
-    return [shown_parameter(name) for name in found]
+    found = _described(folder).optional("changed_nothing", list[str])
+    return [shown_parameter(name) for name in found or ()]
 
 
 def shown_parameter(name: str) -> str:
@@ -343,12 +343,16 @@ def find_partial_sweep(runs: Path, sweep: Sweep) -> Path | None:
 
 def _read_runs(folder: Path) -> list[str] | None:
     """Read the names of a sweep's runs from `sweep.json`; None for other folders."""
-    remedy = "give its runs instead"
     try:
-        described = read_versioned(folder / SWEEP, "a sweep", FORMAT, remedy, kind="sweep format")
+        return _described(folder).get("runs", list[str])
     except FileNotFoundError:
         return None
-    return described.get("runs", list[str])
+
+
+def _described(folder: Path) -> JsonObject:
+    """Read `sweep.json`; raises the errors of `read_versioned`."""
+    what = (folder / SWEEP, "a sweep", FORMAT, "give its runs instead")
+    return read_versioned(*what, kind="sweep format")
 
 
 def _reopen(sweep: Sweep, folder: Path) -> None:

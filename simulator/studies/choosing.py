@@ -64,16 +64,27 @@ class Target:
         return {"kind": self.kind, "margin": self.margin, **limits, "text": self.text}
 
 
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def target_of(kind: str, margin: float | None, tokens: float | None, steps: float | None) -> Target:
     """Return a target as it is asked for; `margin` is in points, None for the usual one.
 
     Raises
     ------
     UserError
-        It is none of TARGETS, a limit is not for it, or it has none.
+        It is none of TARGETS, a limit or the margin is not for it or wrong, or it has none.
     """
     if kind not in TARGETS:
         raise UserError(f"--target {kind}: give one of {', '.join(TARGETS)}")
+    if margin is not None and kind != CHEAPEST_NOT_WORSE:
+        raise UserError(f"--margin is for --target {CHEAPEST_NOT_WORSE}; add it")
+    if margin is not None and not (_is_number(margin) and 0 <= margin <= 100):
+        raise UserError(f"--margin {margin!r:.60}: give a number from 0 to 100")
+    for name, limit in (("tokens", tokens), ("steps", steps)):
+        if limit is not None and not (_is_number(limit) and limit > 0):
+            raise UserError(f"--budget-{name} {limit!r:.60}: give a number above 0")
     limited = tokens is not None or steps is not None
     if limited != (kind == ACCURACY):
         raise UserError(

@@ -6,7 +6,6 @@ Each pool is weighted equally, and a problem that several pools share counts onc
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ import numpy as np
 from simulator.arrays import Floats
 from simulator.errors import UserError
 from simulator.report.rows import has_unknown_cost
-from simulator.runs.format import ANSWERS_FILE
+from simulator.runs.format import ANSWERS_FILE, FORMAT, SUMMARY_FILE
 from simulator.runs.results import read_results
 from simulator.runs.summary import Totals
 from simulator.significance import Contrast, Problems, contrasts, p_values
 from simulator.statistics import SEED, Bootstrap, Resampled, average
-from simulator.storage import reading
+from simulator.storage import read_versioned, reading
 
 FIGURES = ("accuracy", "to_baseline", "cost", "reduction", "clock")
 """Figures that are compared between tuning and testing, in the order in which they are shown.
@@ -97,8 +96,9 @@ def read_means(folder: Path) -> list[OnPool]:
 
 
 def _judge_ratios(folder: Path) -> dict[str, float]:
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    return {each["pool"]: each["judge_ratio"] or 0.0 for each in summary["pools"]}
+    summary = read_versioned(folder / SUMMARY_FILE, "a summary", FORMAT, "repeat the run")
+    pools = summary.objects("pools")
+    return {each.get("pool", str): each.optional("judge_ratio", float) or 0.0 for each in pools}
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,20 +7,22 @@ again. The runs that test it record its SHA-256.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from simulator.errors import UserError
-from simulator.runs.format import ANSWERS_FILE, RUN_FILE
+from simulator.runs.format import ANSWERS_FILE, RUN_FILE, TUNING
+from simulator.runs.format import FORMAT as RUN
 from simulator.runs.making import differences, write_json
-from simulator.storage import file_sha256, read_versioned, replace_file
+from simulator.storage import JsonObject, file_sha256, read_versioned, replace_file
+from simulator.studies.measuring import FIGURES
 
 FORMAT = 1
 """Version of the format of tunings."""
 
-TUNING, CHOICE, RESULT = FILES = ("tuning.json", "choice.json", "result.json")
-"""Names of its files."""
+CHOICE, RESULT = ("choice.json", "result.json")
+"""Names of its files beside `tuning.json`."""
 
 TUNE, TEST, DEFAULT_TUNE, DEFAULT_TEST, BASELINE_TEST = (
     *("tune", "test", "default-tune", "default-test", "baseline-test"),
@@ -52,7 +54,53 @@ def read_result(folder: Path) -> dict[str, Any]:
     result = dict(found.fields)
     if found.get("choice", str) != sha256(folder / CHOICE):
         raise UserError(f"{folder / CHOICE}: not the choice that was tested; tune again")
+    _check_choice(found)
+    found.optional("default", str)
+    found.get("clock_unit", str)
+    for name in ("repeats", "seed"):
+        found.get(name, int)
+    for side in (found.object("tune"), found.object("test")):
+        side.get("baseline", str)
+        for counted in (side, *side.objects("pools")):
+            counted.get("problems", int)
+        for pool in side.objects("pools"):
+            pool.get("name", str)
+            pool.get("problems_in_pool", int)
+    settings = found.get("figures", list[dict[str, dict[str, Any]]], least=1, most=2)
+    for figures in settings:
+        shown = JsonObject(figures, found.error)
+        for name in {*FIGURES, *figures}:
+            known = name if name in (*FIGURES, "to_default") else "figures"
+            _check_estimates(shown.object(known), ("tune", "test", "gap"))
     return result
+
+
+def _check_choice(found: JsonObject) -> None:
+    """Check the fields that a choice and a result have in common; raise `UserError`."""
+    target, chosen = found.object("target"), found.object("chosen")
+    for key in ("kind", "text"):
+        target.get(key, str)
+    run, names = chosen.get("run", str), chosen.get("set", dict[str, str])
+    runs = []
+    for tried in found.objects("tried"):
+        runs.append(tried.get("run", str))
+        if tried.get("set", dict[str, str]).keys() != names.keys():
+            raise found.error("set", dict, tried.fields)
+        for key in ("accuracy", "cost", "reduction", "clock"):
+            tried.get(key, float)
+        for key in ("tied", "admissible"):
+            tried.get(key, bool)
+        _check_estimates(tried, ("to_baseline",))
+    if run not in runs:
+        raise found.error("chosen", dict, found.fields)
+
+
+def _check_estimates(found: JsonObject, names: Iterable[str]) -> None:
+    for name in names:
+        estimate = found.object(name)
+        estimate.get("value", float)
+        for key in ("low", "high", "detectable"):
+            estimate.optional(key, float)
 
 
 def start(folder: Path, identity: Mapping[str, Any], resume: bool) -> bool:
@@ -138,13 +186,14 @@ def read_choice(folder: Path) -> dict[str, Any] | None:
                 f"{folder / run}: not the run that the choice was made from; start anew with "
                 "another -o"
             )
+    _check_choice(found)
     return dict(found.fields)
 
 
 def check_tested(folder: Path, name: str) -> None:
     """Check that the test run in `folder` was made for its choice; raise `UserError` otherwise."""
-    recorded = json.loads((folder / name / RUN_FILE).read_text(encoding="utf-8"))
-    if recorded.get("tuning") != {"choice": sha256(folder / CHOICE)}:
+    run = read_versioned(folder / name / RUN_FILE, "the description of a run", RUN, "tune again")
+    if run.fields.get("tuning") != {"choice": sha256(folder / CHOICE)}:
         raise UserError(f"{folder / name}: not made for this choice; start anew with another -o")
 
 

@@ -101,9 +101,9 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
         "other problems may be harder, so look at the differences to cons@N first. In "
         "parentheses, the smallest difference that the problems show with a chance of 80%.",
         "Intervals are 95%, over problems. Cost is in tokens, those of probes and judge included. "
-        f"Pools count equally; {result['repeats']} repeats, seed {result['seed']}.",
+        f"Pools count equally; {_counted(result['repeats'], 'repeat')}, seed {result['seed']}.",
     ]
-    least = result["figures"][0]["to_baseline"]["tune"]["detectable"]
+    least = result["figures"][0]["to_baseline"]["tune"].get("detectable")
     if result["target"]["kind"] == CHEAPEST_TIED:
         lost = "any loss" if least is None else f"a loss of less than {100 * least:.1f} points"
         notes.insert(
@@ -111,10 +111,10 @@ def tables(result: Mapping[str, Any]) -> tuple[list[Block], list[str]]:
             f"On the problems tuned on, {lost} is often not seen; more problems or --target "
             "cheapest-not-worse ask for more.",
         )
-    if len(result["figures"]) == 1 and result["default"] is not None:
+    if len(result["figures"]) == 1 and result.get("default") is not None:
         notes.insert(1, "The choice is the default.")
-    if result["default"] is None:
-        notes.insert(1, "A name with several numbers has no default to compare with.")
+    if result.get("default") is None:
+        notes.insert(1, "No default to compare with: a name with several numbers, or pools differ.")
     return blocks, notes
 
 
@@ -127,6 +127,10 @@ def _named(swept: Mapping[str, str]) -> str:
     )
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _where(side: Mapping[str, Any]) -> str:
     """Name the pools of a side, and count their problems."""
     parts = [
@@ -135,7 +139,7 @@ def _where(side: Mapping[str, Any]) -> str:
         * (pool["problems"] < pool["problems_in_pool"])
         for pool in side["pools"]
     ]
-    return f"{side['problems']} problems of {', '.join(parts)}"
+    return f"{_counted(side['problems'], 'problem')} of {', '.join(parts)}"
 
 
 def _tried(result: Mapping[str, Any]) -> Block:
@@ -200,7 +204,7 @@ def _shown(found: Mapping[str, Any], name: str, sign: str = "") -> str:
     """Format a figure or a gap with its interval, and what the problems show."""
     _, scale, usual, decimals = SHOWN[name]
     sign = sign or usual
-    estimate = Estimate(found["value"], found["low"], found["high"])
+    estimate = Estimate(found["value"], found.get("low"), found.get("high"))
     text = interval(estimate, scale, sign, decimals)
     if decimals == 0:
         text = _with_commas(estimate, sign)

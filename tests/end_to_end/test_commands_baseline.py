@@ -10,6 +10,9 @@ import pytest
 from pools import T, write_pool
 from programs import call, results
 
+import deepprune_sim as dp
+from simulator.api.results import Run, Runs
+
 Captured = pytest.CaptureFixture[str]
 
 
@@ -103,6 +106,7 @@ def test_an_interrupted_comparison_goes_on(capsys: Captured) -> None:
     ("arguments", "why"),
     [
         (["run", "cons@1", "--baseline", "conz@2"], "error: --baseline: conz@2: neither a"),
+        (["run", "cons@1", "--baseline", "cons@9"], "error: --baseline: pool test/model/tiny"),
         (["run", "cons@1", "--baseline", "cons@9"], "only 2 traces, fewer than the budget of 9"),
         (["report", "alone", "--baseline", "esc"], "error: --baseline esc: no such row on"),
         (["report", "alone", "--axes", "accuracy"], "error: --axes accuracy: give accuracy and"),
@@ -131,3 +135,42 @@ def test_clock_and_total_cost_are_in_a_report_of_100_columns(
         assert "clock" in heading
         assert "cost" in heading
         assert (f"Pareto by {named}" in heading) == bool(named)
+
+
+def test_python_compares_as_the_command_line_does(capsys: Captured) -> None:
+    typed = ("run", "cons@1", "--baseline", "cons@2", "--repeats", "3", "--json")
+    (entry,) = json.loads(ok(capsys, *typed, "-o", "runs/typed"))["pools"]
+    run = dp.run("cons@1", baseline="cons@2", repeats=3, output="runs/made")
+    assert isinstance(run, Run)
+    for name in ("made", "made-baseline"):
+        assert results(Path("runs", name)) == results(Path("runs", name.replace("made", "typed")))
+    record, before = (
+        json.loads(Path("runs", name, "run.json").read_text()) for name in ("made", "typed")
+    )
+    assert record["baseline"] == before["baseline"] | {"run": "made-baseline"}
+    assert "--baseline cons@2" in " ".join(record["command"])
+    figures = run.summary().xs("test/model/tiny")
+    assert {*figures.index} == {*entry["metrics"]}
+    for name, metric in entry["metrics"].items():
+        assert figures.loc[name, "value"] == metric["value"]
+    assert figures.loc["reduction", "value"] == 0.5  # 60 instead of 120 tokens, not cons@1's 60
+    assert "cons@2" in repr(run)
+    assert run.baseline is not None
+    assert run.baseline.policy == "cons@2"
+
+
+def test_python_has_a_baseline_among_the_settings_and_goes_on() -> None:
+    sweep = dp.run("esc", budget=[1, 2], baseline="esc", repeats=2, output="s")
+    assert isinstance(sweep, Runs)
+    assert sweep.baseline is not None
+    assert sorted(path.name for path in Path.cwd().iterdir()) == ["cache", "s"]
+    assert sweep.baseline.path == Path("s/n=2")
+    saved = sweep.summary().xs("reduction", level="metric")["value"]
+    assert saved.tolist() == [0.5, 0]
+    dp.run("cons@2", repeats=2, output="x-baseline")
+    with pytest.raises(dp.UserError, match="already exists"):
+        dp.run("cons@1", baseline="cons@2", repeats=2, output="x")
+    run = dp.run("cons@1", baseline="cons@2", repeats=2, output="x", resume=True)
+    assert run.summary().loc[("test/model/tiny", "reduction"), "value"] == 0.5
+    with pytest.raises(dp.UserError, match=r"^baseline=<class .*: give a built-in name or a file$"):
+        dp.run("cons@1", baseline=dp.Policy)  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,17 @@ def test_pools_that_name_other_scales_are_refused(
     said = "error: pools to tune on and to test on name different values of interval, "
     assert said in shell(*typed, *sides)[2]
     assert not Path("t").exists()
+    # Of one that is swept they name defaults alone, and none is that of both.
+    others = ("-p", "warm_up=2", "-p", "patience=2", "-p", "stable_steps=11")
+    most = ("-n", "4", "--repeats", "2", "--target", "accuracy", "--budget-tokens", "1e6")
+    swept = (*typed[:2], "-p", "interval=10,20", *others, *most)
+    code, out, err = shell(*swept, *sides)
+    assert code == 0
+    said = "interval has different defaults on the pools to tune on and to test on: none is run"
+    assert said in err
+    assert "Default settings" not in out
+    assert result_of("t")["default"] is None
+    assert not Path("t/default-test").exists()
 
 
 def test_the_other_problems_of_the_same_pool_are_tested_on(shell: Shell) -> None:
@@ -256,6 +268,13 @@ def test_settings_are_drawn_and_the_baseline_is_that_of_the_largest_budget(shell
         ((*TWO, "--target", "accuracy"), "--target accuracy needs --budget-tokens or"),
         ((*TWO, "--margin", "2"), "--margin is for --target cheapest-not-worse; add it"),
         ((*TWO, "-p", "threshold=1"), "-p threshold: esc has no such parameter"),
+        ((*TWO, "--tune-problems", "zz"), "--tune-problems zz: chooses no problem here"),
+        ((*TWO, "--test-problems", "hash:0/0"), "--test-problems hash:0/0: give it as hash:0/2"),
+        (
+            ("--tune-on", "*one24", "--tune-problems", "range:1-12"),
+            "--tune-problems range:1-12: leaves none to test on; choose fewer",
+        ),
+        ((*TWO, "-p", "alpha=1e400:1e500", "--random", "2"), "give numbers below 10^308"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_in_one_line(
@@ -328,8 +347,59 @@ def test_power_refuses_what_has_no_pool_in_common(shell: Shell) -> None:
         assert shell(*run)[0] == 0
     assert "no pool, or part of one, in common" in shell("power", "a", "b")[2]
     assert "no such run" in shell("power", "nothing-here")[2]
+    Path("runs/t").mkdir()
+    Path("runs/t/tuning.json").write_text("{}")
+    assert "runs/t: a tuning; give one of its runs, such as runs/t/test" in shell("power", "t")[2]
     assert "--repeats is for policies" in shell("power", "a", "--repeats", "4")[2]
+
+
+def test_power_looks_both_methods_up_before_it_replays_one(shell: Shell) -> None:
+    pool = ("-d", "*one24", "--repeats", "2")
+    for wrong, why in (
+        ("ecs", "error: ecs: neither a run nor a policy; did you mean esc?"),
+        ("nothing-here", "no such run"),
+        ("cons@9", "fewer than the budget of 9"),
+        ("deepconf-low", "has no confidence"),
+        ("none.py", "no such file"),
+    ):
+        code, _, err = shell("power", "short-2@8", wrong, *pool)
+        assert (code, why in err, err.count("\n")) == (2, True, 1)
+    assert not Path("runs").exists()
+    # A policy takes pools, N, repeats and seed of a run, also of one that is named after it.
+    run = ("run", "short-2@8", "-d", "*two25", "--repeats", "3", "--seed", "5", "-o", "runs/short")
+    assert shell(*run)[0] == 0
+    code, out, _ = shell("power", "esc", "short")
+    assert (code, out.startswith("esc against short-2@8, test/model/two25\n")) == (0, True)
+    (made,) = (each for each in Path("runs").iterdir() if each.name != "short")
+    record = json.loads((made / "run.json").read_text())
+    assert [record[key] for key in ("budget", "repeats", "seed")] == [8, 3, 5]
 
 
 def test_targets_are_those_of_the_rule() -> None:
     assert TARGETS == choosing.TARGETS
+
+
+def test_a_pool_that_is_there_twice_is_refused_and_never_counted_twice(
+    shell: Shell, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = Path(shutil.copytree(cache / "test", tmp_path / "cache/test")).parent
+    monkeypatch.setenv("DEEPPRUNE_SIM_CACHE", str(pools))
+    calls = [
+        ("run", "cons@2", "--repeats", "2", "-d", "*"),
+        (*TUNE, *TWO),
+        ("power", "cons@2", "--repeats", "2", "-d", "*one24"),
+    ]
+    copy = pools / "test/copied/one24"
+    shutil.copytree(pools / "test/model/one24", copy)
+    for typed in calls:
+        said = f"{copy}: pool.json names it test/model/one24; move the folder there"
+        assert shell(*typed)[2] == f"error: {said}\n"
+    info = (copy / "pool.json").read_text()
+    (copy / "pool.json").write_text(info.replace('"model": "model"', '"model": "copied"'))
+    for typed in calls:
+        said = f"{copy} and {pools / 'test/model/one24'} hold the same traces; name one"
+        assert shell(*typed)[2] == f"error: {said}\n"
+    assert not Path("runs").exists()
+    twice = ("-d", "test/model/one24", "-d", "*model/one24")
+    assert shell("run", "cons@2", "--repeats", "2", *twice, "-o", "once")[0] == 0
+    assert len(json.loads(Path("once/summary.json").read_text())["pools"]) == 1

@@ -386,6 +386,8 @@ def test_what_is_typed_becomes_what_the_default_is(
         ("count", "3.5", "-p count=3.5: expected int, like its default 3"),
         ("count", "many", "-p count=many: expected int, like its default 3"),
         ("count", "", "-p count=: expected int, like its default 3"),
+        ("count", f"{2**63}", f"-p count={2**63}: give a whole number from -2^63 to 2^63 - 1"),
+        ("count", f"-{10**20}", f"-p count=-{10**20}: give a whole number from -2^63 to 2^63 - 1"),
         ("share", "half", "-p share=half: expected float, like its default 0.5"),
         ("eager", "2", "-p eager=2: expected bool, like its default False"),
         ("eager", "", "-p eager=: expected bool, like its default False"),

@@ -152,3 +152,12 @@ def test_a_glob_finds_pools_of_a_store(tmp_path: Path) -> None:
         find_pools(tmp_path, [f"file://{tmp_path}/nothing/*"], remote=True)
     with pytest.raises(UserError, match=f"{NAME} is asked for here, too"):
         find_pools(tmp_path, [NAME, f"file://{tmp_path}/test/*/tiny"], remote=True)
+    write_pool(tmp_path / "elsewhere", {"p": [T(7, "1")]})
+    with pytest.raises(UserError, match="have the same name; name one"):
+        find_pools(
+            tmp_path,
+            [f"file://{each}/{NAME}" for each in (tmp_path, tmp_path / "elsewhere")],
+            remote=True,
+        )
+    twice = [f"file://{tmp_path}/{NAME}", f"file://{tmp_path}/*/*/tiny"]
+    assert len(find_pools(tmp_path, twice, remote=True)) == 1

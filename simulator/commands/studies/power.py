@@ -85,7 +85,7 @@ def power(
     80% (sign-flip test, 5%, two-sided), the number of problems that a difference needs, how much of
     the variance more --repeats would remove, and the pools that could be added.
     """
-    from simulator.api.power import baseline_of, candidates, is_policy, side_of
+    from simulator.api.power import baseline_of, candidates, is_policy, sides_of
     from simulator.pools.folders import cache_folder
     from simulator.studies.sizes import paired, study_of
 
@@ -94,11 +94,10 @@ def power(
         for name in [*["data"] * bool(patterns), *(k for k, v in options.items() if v is not None)]:
             raise UserError(f"--{name} is for policies; the runs given have their own")
     with open_workers(jobs, WORK, ray=ray) as workers:
-        one = side_of(first, patterns, how, workers)
-        if second is None:
-            other = baseline_of(one)
-        else:
-            other = side_of(second, patterns, how, workers, like=one)
+        one, *others = sides_of(
+            [first] if second is None else [first, second], patterns, how, workers
+        )
+    other = others[0] if others else baseline_of(one)
     pools = paired(one, other)
     studies = {each.result.pool: study_of([each]) for each in pools}
     if len(pools) > 1:

@@ -14,7 +14,7 @@ from simulator import completion
 from simulator.commands.options import FloatRange, NewFolder, print_json
 from simulator.commands.run import run
 from simulator.commands.studies.tuned import print_tuning
-from simulator.errors import TimedOut, UserError, interrupted
+from simulator.errors import TimedOut, interrupted
 from simulator.runs.format import WORK
 from simulator.workers.opening import open_workers
 
@@ -130,8 +130,10 @@ def tune(
     with open_workers(jobs, WORK, ray=ray) as workers:
         from simulator.api.tuning import Side, make_tuning, plan_tuning, tuning_folder
         from simulator.runs.sweep import parse_grid
+        from simulator.studies.choosing import target_of
 
-        target = _target(options)
+        names = ("target", "margin", "budget_tokens", "budget_steps")
+        target = target_of(*(options.pop(name) for name in names))
         on, test = (
             Side([*options.pop(f"{name}_on")], options.pop(f"{name}_problems"))
             for name in ("tune", "test")
@@ -157,20 +159,3 @@ def tune(
 
 
 tune.params += [each for each in run.params if each.name in SHARED]
-
-
-def _target(options: dict[str, Any]) -> Any:
-    """Take the options of the target out of the others; return the target.
-
-    Raises
-    ------
-    UserError
-        An option that the target does not use, or no budget.
-    """
-    from simulator.studies.choosing import CHEAPEST_NOT_WORSE, target_of
-
-    names = ("target", "margin", "budget_tokens", "budget_steps")
-    kind, margin, tokens, steps = (options.pop(name) for name in names)
-    if margin is not None and kind != CHEAPEST_NOT_WORSE:
-        raise UserError(f"--margin is for --target {CHEAPEST_NOT_WORSE}; add it")
-    return target_of(kind, margin, tokens, steps)

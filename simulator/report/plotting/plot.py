@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ import altair as alt
 
 from simulator.report.axes import CLOCK, TOKENS, TOTAL
 from simulator.report.plotting.baselines import Baseline, find_baselines
+from simulator.report.plotting.key import is_crowded, key_of, numbered
 from simulator.report.plotting.lines import Line, find_lines
 from simulator.report.plotting.placing import (
     FONT_SIZE,
@@ -53,6 +55,9 @@ STAR = (
 
 BLACK = "#111111"
 
+HEADING = 60
+"""Most characters of a line of a panel's heading, which is no wider than the panel."""
+
 VALUES_LABELLED = 12
 """Approximate number of points on a panel's lines labelled with their value, ends first."""
 APART = 14
@@ -81,6 +86,11 @@ def build_chart(comparison: Comparison) -> Any:
     lines = find_lines(comparison.rows)
     names = {id(row): line.name for line in lines for row in line.rows}
     series = list(dict.fromkeys(names.get(id(row), row.method) for row in comparison.rows))
+    whole = series
+    crowded = any(is_crowded(rows, lines) for rows in comparison.panels)
+    if crowded:
+        rows, lines, series = numbered(comparison.rows, lines, series)
+        comparison = replace(comparison, rows=rows)
     curves = any(line.curve for line in lines)
     panels = [
         _panel(rows, lines, series, over_n, axis)
@@ -103,9 +113,12 @@ def build_chart(comparison: Comparison) -> Any:
         offset=14,
     )
     columns = 1 if len(panels) == 1 else 2
+    chart: Any = alt.concat(*panels, columns=columns, spacing=36)
+    if crowded:
+        key = key_of(whole, columns * WIDTH, **_looks(series))
+        chart = alt.vconcat(chart, key.properties(view=alt.ViewConfig(stroke=None)))
     return (
-        alt.concat(*panels, columns=columns, spacing=36)
-        .properties(title=title, padding=14, background="white")
+        chart.properties(title=title, padding=14, background="white")
         .configure_view(stroke="#cccccc")
         .configure_axis(gridColor="#eeeeee", labelFontSize=11, titleFontSize=12)
     )
@@ -156,8 +169,8 @@ def _panel(
     stars = _stars(rows, lines)
     scales = axes(rows, stars, over_n)
     data = _drawn(rows, lines, stars, scales, series, over_n)
-    looks = {"color": _by_series(alt.Color, series, COLOURS)}
-    shape = _by_series(alt.Shape, series, SHAPES, len(COLOURS))
+    looks = _looks(series)
+    shape = looks.pop("shape")
     ink = alt.Color("ink:N", scale=None)
     ticks = n_ticks([each.result.budget for each in rows], scales[0]) if over_n else None
     name = "Cost" if "those" in cost_name(rows, axis) else "Tokens"
@@ -201,7 +214,12 @@ def _panel(
     return alt.layer(*layers).properties(
         width=WIDTH,
         height=HEIGHT,
-        title=alt.TitleParams(heading, anchor="start", fontSize=13, fontWeight="bold"),
+        title=alt.TitleParams(
+            heading if len(heading) <= HEADING else textwrap.wrap(heading, HEADING),
+            anchor="start",
+            fontSize=13,
+            fontWeight="bold",
+        ),
     )
 
 
@@ -378,6 +396,12 @@ def _labels(
         if (end := leader(pixels[key], box)) is not None
     ]
     return texts, leaders
+
+
+def _looks(series: Sequence[str]) -> dict[str, Any]:
+    """Return the channels of colour and shape."""
+    color = _by_series(alt.Color, series, COLOURS)
+    return {"color": color, "shape": _by_series(alt.Shape, series, SHAPES, len(COLOURS))}
 
 
 def _by_series(channel: Any, series: Sequence[str], looks: Sequence[str], each: int = 1) -> Any:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,10 +39,46 @@ def problem(tmp_path: Path) -> StoredProblem:
     return write_pool(tmp_path, {"p": TRACES}, gold="7").problems[0]
 
 
+class Clock:
+    """A clock that a busy machine does not move: by the watch's looks, or by a policy's decodes.
+
+    Looks come every 0.05 s or later, and move it once the policy has generated `after` tokens.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = self.a_look = self.a_decode = 0.0
+        self.after = self.looks = 0
+        look, decode = watching.Watch._look, Engine.decode
+
+        def looked(watch: watching.Watch, *, interrupting: bool) -> None:
+            self.looks += 1
+            if watch._engine is not None and watch._engine.progress >= self.after:
+                self.now += self.a_look
+            look(watch, interrupting=interrupting)
+
+        def decoded(*arguments: Any) -> Any:
+            done = decode(*arguments)
+            self.now += self.a_decode
+            return done
+
+        monkeypatch.setattr(watching.Watch, "_look", looked)
+        monkeypatch.setattr(Engine, "decode", decoded)
+        monkeypatch.setattr(watching, "time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def await_looks(self, number: int) -> None:
+        last = self.looks + number
+        while self.looks < last:
+            time.sleep(0.01)
+
+
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     monkeypatch.setattr(watching, "QUIET", 0.2)
     monkeypatch.setattr(watching, "EVERY", 0.05)
+    return Clock(monkeypatch)
 
 
 GOING_NOWHERE = {
@@ -96,7 +134,9 @@ def test_it_is_told_and_ended(
     problem: StoredProblem,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
+    clock: Clock,
 ) -> None:
+    clock.a_look, clock.after = 0.1, 34 if name == "decodes what has finished" else 0
     loaded = policy(tmp_path, GOING_NOWHERE[name], in_process=in_process, timeout=0.6)
     with pytest.raises(TimedOut) as error:
         run(loaded, problem)
@@ -111,47 +151,64 @@ def test_it_is_told_and_ended(
 
 
 def test_without_a_limit_it_is_told_what_ends_it(
-    problem: StoredProblem, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    problem: StoredProblem, tmp_path: Path, capfd: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
-    loaded = policy(tmp_path, "time.sleep(0.5)\nreturn '7'", in_process=False, timeout=None)
+    clock.a_decode = 0.3
+    solve = "sampler.decode(t, tokens=0)\ntime.sleep(0.3)\nreturn '7'"
+    loaded = policy(tmp_path, solve, in_process=False, timeout=None)
     assert run(loaded, problem).answers["answer"].to_pylist() == ["7"]
     assert capfd.readouterr().err.endswith("Ctrl-C ends it, --timeout SECONDS ends it by itself\n")
 
 
 def test_one_that_generates_tokens_is_not_told(
-    problem: StoredProblem, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    problem: StoredProblem, tmp_path: Path, capfd: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
-    solve = "for _ in range(9): sampler.decode(t, tokens=1); time.sleep(0.05)\nreturn '7'"
-    for in_process in (True, False):
-        run(policy(tmp_path, solve, in_process=in_process, timeout=60), problem)
-    assert capfd.readouterr().err == ""
+    clock.a_decode = 0.15
+    solve = "for _ in range(9): sampler.decode(t, tokens={}); time.sleep(0.1)\nreturn '7'"
+    for tokens in (1, 0):
+        for in_process in (True, False):
+            run(policy(tmp_path, solve.format(tokens), in_process=in_process, timeout=60), problem)
+            assert ("no token" in capfd.readouterr().err) == (tokens == 0)
 
 
 class Slow:
     """A judge that takes longer than a policy may be still."""
 
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
     def score(self, problem: StoredProblem, pairs: Ints, num_tokens: Ints) -> Floats:
-        time.sleep(0.5)
+        self._clock.now += 0.5
+        self._clock.await_looks(2)
         return np.full(len(pairs), 0.5)
 
     def tokens_read(self, problem: StoredProblem, pairs: Ints, call: Ints) -> TokensRead:
         return TokensRead(0, 0, 0)
 
 
-@pytest.mark.parametrize(("then", "told"), [("", 0), ("time.sleep(0.5)\n", 1)])
+@pytest.mark.parametrize(("decodes", "told"), [(0, 0), (1, 0), (2, 1)])
 def test_the_time_of_a_judge_is_not_the_policys(
-    then: str, told: int, problem: StoredProblem, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    decodes: int,
+    told: int,
+    problem: StoredProblem,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    clock: Clock,
 ) -> None:
-    solve = f"sampler.judge([[0, 1]])\n{then}return '7'"
+    clock.a_decode = 0.15
+    then = "sampler.decode(t, tokens=0)\n" * decodes
+    solve = f"sampler.judge([[0, 1]])\n{then}time.sleep(0.2)\nreturn '7'"
     for in_process in (True, False):
-        run(policy(tmp_path, solve, in_process=in_process, timeout=60), problem, judge=Slow())
+        loaded = policy(tmp_path, solve, in_process=in_process, timeout=60)
+        run(loaded, problem, judge=Slow(clock))
         assert capfd.readouterr().err.count("has generated no token") == told
 
 
 @pytest.mark.parametrize("name", ["sleeps", "decodes nothing"])
 def test_outside_the_main_thread_its_process_is_ended(
-    name: str, problem: StoredProblem, tmp_path: Path
+    name: str, problem: StoredProblem, tmp_path: Path, clock: Clock
 ) -> None:
+    clock.a_look = 0.1
     loaded = policy(tmp_path, GOING_NOWHERE[name], in_process=False, timeout=0.6)
     raised: list[BaseException] = []
 
@@ -167,10 +224,32 @@ def test_outside_the_main_thread_its_process_is_ended(
     assert [type(error) for error in raised] == [TimedOut]
 
 
-def test_the_limit_is_for_each_repeat(problem: StoredProblem, tmp_path: Path) -> None:
-    loaded = policy(tmp_path, "time.sleep(0.3)\nreturn '7'", in_process=False, timeout=2)
+def test_the_limit_is_for_each_repeat(problem: StoredProblem, tmp_path: Path, clock: Clock) -> None:
+    clock.a_decode = 0.5
+    solve = "for _ in range({}): sampler.decode(t, tokens=1)\ntime.sleep(0.2)\nreturn '7'"
+    loaded = policy(tmp_path, solve.format(3), in_process=False, timeout=2)
     done = replay(loaded, problem, budget=2, repeats=range(8), seed=0, serving=Serving())
     assert len(done.answers) == 8
+    with pytest.raises(TimedOut):
+        run(policy(tmp_path, solve.format(4), in_process=False, timeout=2), problem)
+
+
+def test_a_process_that_is_slow_to_end_is_waited_for(
+    problem: StoredProblem, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.a_look = 0.3
+    wait, ended = subprocess.Popen.wait, []
+
+    def slow(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        ended.append(process)
+        clock.await_looks(3)
+        return wait(process, timeout)
+
+    loaded = policy(tmp_path, GOING_NOWHERE["sleeps"], in_process=False, timeout=0.6)
+    monkeypatch.setattr(subprocess.Popen, "wait", slow)
+    with pytest.raises(TimedOut):
+        run(loaded, problem)
+    assert [process.returncode for process in ended] == [-signal.SIGKILL]
 
 
 def test_an_error_of_the_policy_remains_one(problem: StoredProblem, tmp_path: Path) -> None:

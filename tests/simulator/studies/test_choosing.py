@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from simulator.errors import UserError
-from simulator.studies.choosing import Target, Tried, choose, judge_settings
+from simulator.studies.choosing import (
+    ACCURACY,
+    CHEAPEST_NOT_WORSE,
+    CHEAPEST_TIED,
+    Target,
+    Tried,
+    choose,
+    judge_settings,
+    target_of,
+)
 from simulator.studies.measuring import Bootstraps, Measured, OnPool
 
 COUNT = 10
@@ -113,3 +124,20 @@ def test_a_problem_of_two_models_is_flipped_in_both_together() -> None:
     measured = Measured([[one, other]], [one, other])
     _, p = measured.to_baseline()
     assert p.tolist() == [pytest.approx(2 / 32)]  # five differ, not ten
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ((CHEAPEST_NOT_WORSE, "1", None, None), "--margin '1': give a number from 0 to 100"),
+        ((CHEAPEST_NOT_WORSE, -5, None, None), "--margin -5: give a number from 0 to 100"),
+        ((CHEAPEST_NOT_WORSE, float("nan"), None, None), "--margin nan: give"),
+        ((CHEAPEST_TIED, 1.0, None, None), "--margin is for --target cheapest-not-worse"),
+        ((ACCURACY, None, "5", None), "--budget-tokens '5': give a number above 0"),
+        ((ACCURACY, None, None, 0), "--budget-steps 0: give a number above 0"),
+    ],
+)
+def test_a_margin_or_limit_that_is_none_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(UserError) as raised:
+        target_of(*given)
+    assert str(raised.value).startswith(message)

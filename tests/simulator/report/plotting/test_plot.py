@@ -175,6 +175,48 @@ CASES = {
 }
 
 
+def test_names_that_do_not_fit_are_numbers_with_a_key_that_has_them_whole(tmp_path: Path) -> None:
+    names = [f"{LONG}-{word}-and-{LONG}" for word in ("one", "two")]
+    folders = [
+        run(tmp_path / f"{name[-110:]}{n}", name, 100.0 * n, 0.5, parameters={"n": n})
+        for name in names
+        for n in (4, 8)
+    ]
+    folders.append(run(tmp_path / "short", "short", 900.0, 0.4))
+    found = comparison(*folders)
+    chart = build_chart(found).to_dict()
+    panels, key = chart["vconcat"]
+    texts = texts_of(plot(found, "svg"))
+    assert collisions(plot(found, "svg")) == []
+    assert {"#1: n=8", "#2: n=8", "#3", "short"} <= {*texts}
+    assert not any("…" in text for text in texts)
+    written = "".join(texts).replace(" ", "")
+    assert all(name in written for name in names)
+    # The marks of the key are those of the panel.
+    looks = [layer["encoding"] for layer in (panels["concat"][0]["layer"][9], key["layer"][0])]
+    for channel in ("color", "shape"):
+        assert looks[0][channel]["scale"] == looks[1][channel]["scale"]
+
+
+def test_many_short_names_have_a_key_few_have_none(tmp_path: Path) -> None:
+    folders = [run(tmp_path / str(n), f"method-number-{n}", 100.0 * n, 0.5) for n in range(1, 41)]
+    assert "concat" in build_chart(comparison(*folders[:9])).to_dict()
+    many = comparison(*folders)
+    assert "vconcat" in build_chart(many).to_dict()
+    texts = texts_of(plot(many, "svg"))
+    assert all(texts.count(f"method-number-{n}") == 1 for n in range(1, 41))
+
+
+def test_a_long_heading_has_lines_as_wide_as_its_panel(tmp_path: Path) -> None:
+    known = entry(100.0, 0.5) | {"pool": f"{LONG}/model/{LONG}"}
+    write_run(tmp_path / "run", "m", known)
+    (panel,) = build_chart(comparison(tmp_path / "run")).to_dict()["concat"]
+    lines = panel["title"]["text"]
+    assert "".join(lines) == f"{LONG}/model/{LONG}"
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 60
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_no_ticks_or_labels_overlap(tmp_path: Path, case: str) -> None:
     found = comparison(
