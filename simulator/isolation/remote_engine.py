@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,13 +44,17 @@ def _request(name: str) -> Callable[..., Any]:
 
 
 class RemoteEngine:
-    """An engine in another process; this one holds only what a policy may see (`VisibleEngine`)."""
+    """An engine in another process; this one holds only what a policy may see (`VisibleEngine`).
+
+    Every message of it tells how many traces have been started, so a start is no message of its
+    own.
+    """
 
     def __init__(self, channel: Channel, budget: int) -> None:
         self._channel = channel
         self._one_at_a_time = threading.Lock()  # a policy may have threads
         self._numbers = np.arange(budget)
-        self._started = 0
+        self.started = 0
         self.budget = budget
         self.answered = False
         self.num_tokens = np.zeros(budget, dtype=np.int64)
@@ -58,14 +64,14 @@ class RemoteEngine:
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         operation = OPERATIONS[name]
-        packed = [kind.pack(each) for kind, each in zip(operation.takes, arguments, strict=True)]
+        packed = [pack(each) for pack, each in zip(operation.packs, arguments, strict=True)]
         with self._one_at_a_time:
             if self.answered:
                 raise SamplerError(ANSWERED)
             if operation.gives is None:
-                self._channel.put(name, *packed)
+                self._channel.put(name, self.started, *packed)
                 return None
-            self._channel.send(name, *packed)
+            self._channel.send(name, self.started, *packed)
             kind, value, *ahead = self._channel.receive()
             if ahead:
                 self._channel.ahead = ahead[0]
@@ -80,7 +86,7 @@ class RemoteEngine:
 
     @property
     def all_started(self) -> Ints:
-        return self._numbers[: self._started]
+        return self._numbers[: self.started]
 
     clock = property(_request("clock"))
     probe_calls = property(_request("probe_calls"))
@@ -89,9 +95,12 @@ class RemoteEngine:
     judge_tokens = property(_request("judge_tokens"))
 
     def start(self, n: int) -> Ints:
-        self._ask("start", n)
-        first, self._started = self._started, self._started + n
-        return self._numbers[first : self._started]
+        """Start traces here; the host learns of it with the next message."""
+        with self._one_at_a_time:
+            if self.answered:
+                raise SamplerError(ANSWERED)
+            first, self.started = self.started, self.started + n
+        return self._numbers[first : first + n]
 
     def decode(
         self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
@@ -99,8 +108,9 @@ class RemoteEngine:
         finished: Ints
         num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
         self.num_tokens[index] = num_tokens
-        self.finished[finished] = True
-        self.answer[finished] = answers
+        if len(finished):
+            self.finished[finished] = True
+            self.answer[finished] = answers
         return finished
 
     def stop(self, index: Ints) -> None:
@@ -157,10 +167,12 @@ class EngineHost:
 
     def __init__(self, engine: VisibleEngine) -> None:
         self._engine = engine
+        self._started = len(engine.all_started)
+        self._numbers = _numbers(engine.budget)
         self._last_raw: object = None
         self._last_index = np.empty(0, dtype=np.int64)
 
-    def reply(self, name: str, arguments: list[Any]) -> tuple[str, Any] | None:
+    def reply(self, name: str, fields: list[Any]) -> tuple[str, Any] | None:
         """Return the reply to a request, or None if the policy does not wait for one.
 
         Raises
@@ -169,12 +181,13 @@ class EngineHost:
             The request cannot come from a policy's sampler.
         """
         operation = OPERATIONS.get(name)
-        if operation is None or len(arguments) != len(operation.takes):
+        if operation is None or len(fields) != 1 + len(operation.takes):
             raise BrokenFrame(f"no such operation: {name:.40}")
-        started = len(self._engine.all_started)
+        self.start(fields[0])
+        started = self._started
         given = [
             self._index(raw, started) if kind is INDEX else kind.unpack(raw, started)
-            for kind, raw in zip(operation.takes, arguments)  # noqa: B905  (compared above)
+            for kind, raw in zip(operation.takes, fields[1:])  # noqa: B905  (compared above)
         ]
         try:
             target = self if name in _HERE else self._engine
@@ -187,6 +200,14 @@ class EngineHost:
             kind = type(error).__name__
             return (kind if kind in REFUSALS else SamplerError.__name__), str(error)
         return None if operation.gives is None else ("done", operation.gives.pack(result))
+
+    def start(self, started: Any) -> None:
+        """Start traces until so many are started, which every message of a policy tells."""
+        if started != self._started:
+            if type(started) is not int or not self._started < started <= self._engine.budget:
+                raise BrokenFrame("no number of started traces")
+            self._engine.start(started - self._started)
+            self._started = started
 
     def decode(
         self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
@@ -208,6 +229,22 @@ class EngineHost:
     def _index(self, raw: object, started: int) -> Ints:
         """Return the same array for the same numbers, so the engine recognises lock step."""
         if raw != self._last_raw:
-            self._last_index = INDEX.unpack(raw, started)
+            index = self._in_a_row(raw, started)
+            self._last_index = INDEX.unpack(raw, started) if index is None else index
             self._last_raw = raw
         return self._last_index
+
+    def _in_a_row(self, raw: object, started: int) -> Ints | None:
+        """Return traces that were started one after the other, which needs no further checks."""
+        if type(raw) is not bytes or not raw:
+            return None
+        first = int.from_bytes(raw[:8], sys.byteorder)
+        end = first + len(raw) // 8
+        if end > started or raw != self._numbers[8 * first : 8 * end]:
+            return None
+        return self._engine.all_started[first:end]
+
+
+@cache
+def _numbers(budget: int) -> bytes:
+    return np.arange(budget).tobytes()

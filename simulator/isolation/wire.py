@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import select
-import socket
-import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
+from io import FileIO
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
@@ -42,18 +41,24 @@ MAX_FIELDS = 4096
 MAX_TEXT = 1 << 20
 """Maximum length of a text in a frame from a policy."""
 
+CHUNK = 1 << 16
+"""Bytes that are received at once, of a frame that is not larger."""
+
 
 class BrokenFrame(Exception):  # noqa: N818  (what it is)
     """Error for bytes that are not a valid frame, or fields that are invalid for an operation."""
 
 
 class Channel:
-    """A stream socket that carries frames.
+    """Two pipes that carry frames, one in each direction.
+
+    A pipe takes half as long as a socket. The end that the host writes to does not block, so that
+    the host never waits for a policy that writes instead of reading.
 
     Attributes
     ----------
-    connection
-        The socket.
+    reader, writer
+        The ends of the two pipes.
     ahead
         A message that came with a reply to another, to be dealt with after that.
 
@@ -63,17 +68,17 @@ class Channel:
         Maximum size of a received frame, in bytes.
     """
 
-    def __init__(self, connection: socket.socket, limit: int) -> None:
-        self.connection = connection
+    def __init__(self, reader: FileIO, writer: FileIO, limit: int) -> None:
+        self.reader, self.writer = reader, writer
         self.ahead: list[Any] | None = None
         self._deadline: float | None = None
-        self._has_input: Callable[[], Sequence[Any]]
+        self._input: select.poll | None = None
+        self._either: select.poll | None = None
         if hasattr(select, "poll"):  # takes any file descriptor, `select` only small ones
-            poll = select.poll()
-            poll.register(connection, select.POLLIN)
-            self._has_input = partial(poll.poll, 0)
-        else:  # Windows
-            self._has_input = lambda: select.select([connection], [], [], 0)[0]
+            self._input, self._either = select.poll(), select.poll()
+            self._input.register(reader, select.POLLIN)
+            self._either.register(reader, select.POLLIN)
+            self._either.register(writer, select.POLLOUT)
         self._limit = limit
         self._unpack = partial(
             msgpack.unpackb,
@@ -86,16 +91,14 @@ class Channel:
         self._waiting = b""
         self._received: bytes | bytearray = b""
 
-    def end_after(self, seconds: float) -> None:
-        """Make sending and receiving raise `Overdue` when the time is over.
+    def close(self) -> None:
+        """Close both pipes."""
+        self.reader.close()
+        self.writer.close()
 
-        The kernel enforces the limit on each call, which costs nothing. A call that starts just
-        before the end can take the same time again.
-        """
+    def end_after(self, seconds: float) -> None:
+        """Make sending and receiving raise `Overdue` when the time is over."""
         self._deadline = time.monotonic() + seconds
-        whole, rest = divmod(max(1, int(seconds * 1e6)), 1_000_000)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self.connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
 
     def put(self, *fields: Any) -> None:
         """Queue a frame, to be sent together with the next one."""
@@ -110,13 +113,28 @@ class Channel:
         self.flush()
 
     def flush(self) -> None:
-        """Send the queued frames."""
+        """Send the queued frames.
+
+        Raises
+        ------
+        BrokenFrame
+            The other side sends, instead of reading what does not fit into the pipe.
+        Overdue
+            The time of `end_after` is over.
+        """
         waiting, self._waiting = self._waiting, b""
-        self._in_time()
-        try:
-            self.connection.sendall(waiting)
-        except BlockingIOError:
-            raise Overdue from None
+        sent = self.writer.write(waiting)
+        if sent != len(waiting):
+            self._send_rest(memoryview(waiting)[sent or 0 :])
+
+    def _send_rest(self, rest: memoryview) -> None:
+        """Send what does not fit into the pipe at once."""
+        while rest:
+            if self._either is not None:
+                ready = dict(self._await(self._either))
+                if ready.get(self.reader.fileno(), 0) & select.POLLIN:
+                    raise BrokenFrame("a message before its turn")
+            rest = rest[self.writer.write(rest) or 0 :]
 
     @property
     def holds_more(self) -> bool:
@@ -125,10 +143,7 @@ class Channel:
 
     def require_silence(self) -> None:
         """Raise `BrokenFrame` if more than the one expected message was received."""
-        waiting: bytes | bytearray = self._received
-        if not waiting and self._has_input():
-            waiting = self.connection.recv(1, socket.MSG_PEEK)  # empty if closed
-        if waiting:
+        if self._received or (self._input is not None and self._input.poll(0)):
             raise BrokenFrame("a message before its turn")
 
     def receive(self) -> list[Any]:
@@ -143,14 +158,12 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
-        if len(self._received) < 4:
-            self._read(4)
-        end = 4 + int.from_bytes(self._received[:4], "little")
-        if end > 4 + self._limit:
-            raise BrokenFrame(f"a frame of {end - 4} bytes")
-        if len(self._received) < end:
-            self._read(end)
-        payload, self._received = self._received[4:end], self._received[end:]
+        received = self._received or self._chunk(CHUNK)
+        end = 4 + int.from_bytes(received[:4], "little")
+        if len(received) == end:
+            payload, self._received = received[4:], b""
+        else:
+            payload = self._part(received)
         try:
             fields = self._unpack(payload)
         except Exception as error:  # msgpack has an exception for each kind of damage
@@ -159,27 +172,44 @@ class Channel:
             raise BrokenFrame("a message without a name")
         return fields
 
+    def _part(self, received: bytes | bytearray) -> bytes | bytearray:
+        """Return the payload of the next frame, of which some is received; what follows stays."""
+        self._received = received
+        self._read(4)
+        end = 4 + int.from_bytes(self._received[:4], "little")
+        if end > 4 + self._limit:
+            raise BrokenFrame(f"a frame of {end - 4} bytes")
+        self._read(end)
+        payload, self._received = self._received[4:end], self._received[end:]
+        return payload
+
     def _read(self, size: int) -> None:
         """Receive until there are `size` bytes."""
         while len(self._received) < size:
-            self._in_time()
-            most = max(1 << 16, min(size - len(self._received), 1 << 22))
-            try:
-                chunk = self.connection.recv(most)
-            except BlockingIOError:
-                raise Overdue from None
-            if not chunk:
-                raise EOFError
-            if not self._received:
-                self._received = chunk
-            elif type(self._received) is bytearray:
+            chunk = self._chunk(max(CHUNK, min(size - len(self._received), 1 << 22)))
+            if type(self._received) is bytearray:
                 self._received += chunk
             else:
                 self._received = bytearray().join((self._received, chunk))
 
-    def _in_time(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+    def _chunk(self, most: int) -> bytes:
+        """Receive some bytes."""
+        if self._deadline is not None and self._input is not None:
+            self._await(self._input)
+        chunk = self.reader.read(most)
+        if not chunk:
+            raise EOFError
+        return chunk
+
+    def _await(self, pipes: select.poll) -> list[tuple[int, int]]:
+        """Wait until one of the pipes is ready; return their events."""
+        if self._deadline is None:
+            return pipes.poll()
+        left = self._deadline - time.monotonic()
+        ready = pipes.poll(left * 1000) if left > 0 else []
+        if not ready:
             raise Overdue
+        return ready
 
 
 @dataclass(frozen=True)
@@ -347,12 +377,13 @@ CLUSTERED = _optional(
 )
 """Clusters of `greedy_clusters` and the state of the generator after it, or None."""
 RULE = Kind(_pack_rule, _unpack_rule)
+_INT64, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
 DECODED = Kind(
-    lambda parts: [INTS.pack(parts[0]), INTS.pack(parts[1]), CLASSES.pack(parts[2])],
+    lambda parts: [part.tobytes() for part in parts],
     lambda parts, _: [
-        np.frombuffer(parts[0], np.int64),
-        np.frombuffer(parts[1], np.int64),
-        np.frombuffer(parts[2], np.int32),
+        np.frombuffer(parts[0], _INT64),
+        np.frombuffer(parts[1], _INT64),
+        np.frombuffer(parts[2], _INT32),
     ],
 )
 """Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers."""
@@ -365,9 +396,13 @@ class Operation:
     takes: tuple[Kind, ...]
     gives: Kind | None
 
+    @cached_property
+    def packs(self) -> list[Callable[[Any], Any]]:
+        """Conversion of each argument to plain data."""
+        return [kind.pack for kind in self.takes]
+
 
 OPERATIONS = {
-    "start": Operation((WHOLE,), None),
     "decode": Operation((INDEX, _optional(TOKENS), _optional(RULE), _optional(POSITIVE)), DECODED),
     "finished_at": Operation((INDEX,), FLOATS),
     "stop": Operation((INDEX,), None),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from io import FileIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from simulator.isolation.children import die_with
@@ -42,7 +42,7 @@ makes importing numpy much faster, because it does not start a thread for each c
 
 
 def main(
-    connection: int,
+    pipes: tuple[int, int],
     parent: int,
     policy_file: str | None,
     memory: int | None,
@@ -54,8 +54,8 @@ def main(
 
     Parameters
     ----------
-    connection
-        The file descriptor of a connected socket.
+    pipes
+        File descriptors (Windows: handles) of the pipes to read from and to write to.
     parent
         Id of the host process; this process ends with it.
     policy_file
@@ -79,9 +79,6 @@ def main(
         file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
         readable = readable_to_python(sys.path, file)
     restricted_by = restrict(readable)  # before numpy starts threads, which it would not cover
-    host = socket.socket(
-        fileno=connection
-    )  # asks the kernel about it, which is refused from here on
     _ignore_terminal()
     also = ["seccomp"] if restrict_calls() else []
     if not also and not in_session:  # `process._inheriting`
@@ -96,11 +93,21 @@ def main(
 
     from simulator.isolation.wire import TO_POLICY, Channel
 
-    channel = Channel(host, TO_POLICY)
+    channel = Channel(*_opened(pipes), TO_POLICY)
     channel.send("ready", restricted_by, list(readable.trees), also)
     with suppress(EOFError, OSError):  # the connection was closed
         _serve(channel, restricted_by)
     os._exit(0)
+
+
+def _opened(pipes: tuple[int, int]) -> tuple[FileIO, FileIO]:
+    reader, writer = pipes
+    if sys.platform == "win32":
+        import msvcrt
+
+        reader = msvcrt.open_osfhandle(reader, os.O_RDONLY)
+        writer = msvcrt.open_osfhandle(writer, 0)
+    return FileIO(reader, "r"), FileIO(writer, "w")
 
 
 def _ignore_terminal() -> None:
@@ -189,9 +196,8 @@ def _solve(
         raise PolicyError(explain(error, loaded.file)) from error
     finally:
         engine.close()
-    if isinstance(answer, np.int32):
-        return ["class", int(answer)]
-    return ["text", answer]
+    kind, value = ("class", int(answer)) if isinstance(answer, np.int32) else ("text", answer)
+    return [engine.started, kind, value]
 
 
 class _Hiding:
