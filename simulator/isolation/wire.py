@@ -194,9 +194,10 @@ class Channel:
 
     def _chunk(self, most: int) -> bytes:
         """Receive some bytes."""
-        if self._deadline is not None and self._input is not None:
-            self._await(self._input)
         chunk = self.reader.read(most)
+        while chunk is None and self._input is not None:
+            self._await(self._input)
+            chunk = self.reader.read(most)
         if not chunk:
             raise EOFError
         return chunk
