@@ -36,7 +36,7 @@ from simulator.isolation.sandbox import (
     readable_to_stranger,
 )
 from simulator.isolation.seccomp import can_restrict_calls
-from simulator.isolation.wire import FROM_POLICY, BrokenFrame, Channel
+from simulator.isolation.wire import FROM_POLICY, PLAIN, BrokenFrame, Channel
 from simulator.loading import Limits, split_file
 from simulator.policy.base import Answer, Policy, Problem
 from simulator.policy.sampler import Sampler
@@ -491,19 +491,36 @@ class Answering:
     def _turns(self, to_the_end: bool) -> bool:
         channel = self._channel
         while True:
-            name, *fields = channel.receive()
-            if name in ("done", "policy", "user"):
-                result = self.process._result(name, fields)
-                self.answer = self.process._answer(result, self._host)
-                return True
-            reply = self._host.reply(name, fields)
+            frame = channel.receive_bytes()
+            reply: tuple[str, Any] | None
+            if frame[:1] == PLAIN:
+                reply = self._host.decode_plainly(frame)
+            else:
+                name, *fields = channel.message(frame)
+                if name in ("done", "policy", "user"):
+                    result = self.process._result(name, fields)
+                    self.answer = self.process._answer(result, self._host)
+                    return True
+                reply = self._host.reply(name, fields)
             if reply is not None:
-                channel.require_silence()  # or it sends what it likes and reads no reply
-                ahead = () if self._foreseen is None else (self.process.ahead(self._foreseen),)
-                self._foreseen = None
-                channel.send(*reply, *ahead)
+                self._send(reply, plainly=frame[:1] == PLAIN)
             if not (to_the_end or channel.holds_more):
                 return False
+
+    def _send(self, reply: tuple[str, Any], *, plainly: bool) -> None:
+        """Send a reply, at first with the question that comes next."""
+        channel = self._channel
+        if channel.holds_more:  # or it sends what it likes and reads no reply
+            raise BrokenFrame("a message before its turn")
+        name, value = reply
+        if self._foreseen is not None:
+            ahead = self.process.ahead(self._foreseen)
+            self._foreseen = None
+            channel.send(name, value, ahead)
+        elif plainly and name == "done":
+            channel.send_bytes(value)
+        else:
+            channel.send(name, value)
 
 
 @cache

@@ -16,7 +16,16 @@ import numpy as np
 
 from simulator.arrays import Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
-from simulator.isolation.wire import INDEX, OPERATIONS, BrokenFrame, Channel
+from simulator.isolation.wire import (
+    DECODED,
+    INDEX,
+    OPERATIONS,
+    PLAIN,
+    BrokenFrame,
+    Channel,
+    pack_plain,
+    unpack_plain,
+)
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule
 from simulator.signals import NO_ANSWER
@@ -73,12 +82,28 @@ class RemoteEngine:
                 self._channel.put(name, self.started, *packed)
                 return None
             self._channel.send(name, self.started, *packed)
-            kind, value, *ahead = self._channel.receive()
-            if ahead:
-                self._channel.ahead = ahead[0]
+            value = self._told(self._channel.receive())
+        return operation.gives.unpack(value, self.budget)
+
+    def _decode_plainly(self, index: Ints, tokens: int | None, first: int | None) -> Any:
+        """Request a decode without a stop rule; as `_ask`."""
+        with self._one_at_a_time:
+            if self.answered:
+                raise SamplerError(ANSWERED)
+            self._channel.send_bytes(pack_plain(self.started, index, tokens, first))
+            decoded = self._channel.receive_bytes()
+            if decoded[:1] != PLAIN:
+                decoded = self._told(self._channel.message(decoded))
+        return DECODED.unpack(decoded, self.budget)
+
+    def _told(self, reply: list[Any]) -> Any:
+        """Return what a reply tells, or raise its error."""
+        kind, value, *ahead = reply
+        if ahead:
+            self._channel.ahead = ahead[0]
         if kind in REFUSALS:
             raise REFUSALS[kind](value)
-        return operation.gives.unpack(value, self.budget)
+        return value
 
     def close(self) -> None:
         """Refuse further requests, after those of other threads have ended."""
@@ -107,7 +132,10 @@ class RemoteEngine:
         self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
     ) -> Ints:
         finished: Ints
-        num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
+        if until is None and not isinstance(tokens, np.ndarray):
+            num_tokens, finished, answers = self._decode_plainly(index, tokens, first)
+        else:
+            num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
         self.num_tokens[index] = num_tokens
         if len(finished):
             self.finished[finished] = True
@@ -198,9 +226,18 @@ class EngineHost:
         except SamplerError as error:
             if operation.gives is None:  # `Sampler` refuses it before it is sent
                 raise BrokenFrame(str(error)) from error
-            kind = type(error).__name__
-            return (kind if kind in REFUSALS else SamplerError.__name__), str(error)
+            return _refusal(error)
         return None if operation.gives is None else ("done", operation.gives.pack(result))
+
+    def decode_plainly(self, frame: bytes | bytearray) -> tuple[str, Any]:
+        """Return the reply to a plain decode; as `reply`."""
+        started, raw, tokens, first = unpack_plain(frame)
+        self.start(started)
+        try:
+            decoded = self.decode(self._index(raw, started), tokens, None, first)
+        except SamplerError as error:
+            return _refusal(error)
+        return "done", DECODED.pack(decoded)
 
     def start(self, started: Any) -> None:
         """Start traces until so many are started, which every message of a policy tells."""
@@ -244,6 +281,11 @@ class EngineHost:
         if end > started or raw != self._numbers[8 * first : 8 * end]:
             return None
         return self._engine.all_started[first:end]
+
+
+def _refusal(error: SamplerError) -> tuple[str, str]:
+    kind = type(error).__name__
+    return (kind if kind in REFUSALS else SamplerError.__name__), str(error)
 
 
 @cache

@@ -1,7 +1,8 @@
 """Frames between the process that holds the pools and one that runs a policy, and their content.
 
-A frame is its length in four bytes and a msgpack array: the name of a message or of an operation,
-and its fields. It never contains code or names of code. `OPERATIONS` lists everything that a
+A frame is its length in four bytes and a message: a msgpack array of the name of the message, or of
+an operation, and its fields. Only the most frequent request and its reply have a form of their own
+(`PLAIN`). A frame never contains code or names of code. `OPERATIONS` lists everything that a
 policy's process may request of the engine; each request is checked field by field first.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import select
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from simulator.arrays import Array, Ints
+from simulator.arrays import Array, Ints, Ints32
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
 from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
@@ -101,19 +103,19 @@ class Channel:
         self._deadline = time.monotonic() + seconds
 
     def put(self, *fields: Any) -> None:
-        """Queue a frame, to be sent together with the next one."""
+        """Queue a message, to be sent together with the next one."""
         payload = self._pack(fields)
         if len(payload) > TO_POLICY:
             raise BrokenFrame(f"a frame of {len(payload)} bytes")
-        self._waiting = b"".join((self._waiting, len(payload).to_bytes(4, "little"), payload))
+        self._waiting += len(payload).to_bytes(4, "little") + payload
 
     def send(self, *fields: Any) -> None:
-        """Send a frame, after those that are queued."""
+        """Send a message, after those that are queued; as `send_bytes`."""
         self.put(*fields)
-        self.flush()
+        self._flush()
 
-    def flush(self) -> None:
-        """Send the queued frames.
+    def send_bytes(self, payload: bytes) -> None:
+        """Send a frame, after those that are queued.
 
         Raises
         ------
@@ -122,6 +124,10 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
+        self._waiting += len(payload).to_bytes(4, "little") + payload
+        self._flush()
+
+    def _flush(self) -> None:
         waiting, self._waiting = self._waiting, b""
         sent = self.writer.write(waiting)
         if sent != len(waiting):
@@ -147,7 +153,27 @@ class Channel:
             raise BrokenFrame("a message before its turn")
 
     def receive(self) -> list[Any]:
-        """Receive the next frame; return its name and fields.
+        """Receive the next message; return its name and fields; as `receive_bytes`."""
+        return self.message(self.receive_bytes())
+
+    def message(self, payload: bytes | bytearray) -> list[Any]:
+        """Return the name and the fields of a message.
+
+        Raises
+        ------
+        BrokenFrame
+            The bytes are no message.
+        """
+        try:
+            fields = self._unpack(payload)
+        except Exception as error:  # msgpack has an exception for each kind of damage
+            raise BrokenFrame("bytes that are no message") from error
+        if type(fields) is not list or not fields or type(fields[0]) is not str:
+            raise BrokenFrame("a message without a name")
+        return fields
+
+    def receive_bytes(self) -> bytes | bytearray:
+        """Receive the next frame; return its payload.
 
         Raises
         ------
@@ -158,19 +184,12 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
-        received = self._received or self._chunk(CHUNK)
+        received = self._received or self.reader.read(CHUNK) or self._chunk(CHUNK)
         end = 4 + int.from_bytes(received[:4], "little")
         if len(received) == end:
-            payload, self._received = received[4:], b""
-        else:
-            payload = self._part(received)
-        try:
-            fields = self._unpack(payload)
-        except Exception as error:  # msgpack has an exception for each kind of damage
-            raise BrokenFrame("bytes that are no message") from error
-        if type(fields) is not list or not fields or type(fields[0]) is not str:
-            raise BrokenFrame("a message without a name")
-        return fields
+            self._received = b""
+            return received[4:]
+        return self._part(received)
 
     def _part(self, received: bytes | bytearray) -> bytes | bytearray:
         """Return the payload of the next frame, of which some is received; what follows stays."""
@@ -378,16 +397,55 @@ CLUSTERED = _optional(
 )
 """Clusters of `greedy_clusters` and the state of the generator after it, or None."""
 RULE = Kind(_pack_rule, _unpack_rule)
+PLAIN = b"\0"
+"""First byte of a frame that is no message: of a plain decode, or of the reply to one.
+
+A decode without a stop rule is what policies request most. As such a frame, it takes half as long
+as a message.
+"""
+
+_PLAIN = struct.Struct("=BIqq")
+
+
+def pack_plain(started: int, index: Ints, tokens: int | None, first: int | None) -> bytes:
+    """Convert a plain decode to a frame."""
+    traces: bytes = INTS.pack(index)
+    return _PLAIN.pack(0, started, -1 if tokens is None else tokens, first or 0) + traces
+
+
+def unpack_plain(frame: bytes | bytearray) -> tuple[int, bytes, int | None, int | None]:
+    """Return the number of started traces, the packed numbers of those given, tokens, `first`."""
+    _require(len(frame) >= _PLAIN.size, "no decode")
+    _, started, tokens, first = _PLAIN.unpack_from(frame)
+    _require(tokens >= -1 and first >= 0, "no whole number")
+    return started, bytes(frame[_PLAIN.size :]), None if tokens < 0 else tokens, first or None
+
+
 _INT64, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
-DECODED = Kind(
-    lambda parts: [part.tobytes() for part in parts],
-    lambda parts, _: [
-        np.frombuffer(parts[0], _INT64),
-        np.frombuffer(parts[1], _INT64),
-        np.frombuffer(parts[2], _INT32),
-    ],
-)
-"""Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers."""
+_DECODED = struct.Struct("=BxxxI")
+
+
+def _pack_decoded(parts: tuple[Ints, Ints, Ints32]) -> bytes:
+    tokens, finished, answers = parts
+    head = _DECODED.pack(0, len(finished))
+    return b"".join((head, tokens.tobytes(), finished.tobytes(), answers.tobytes()))
+
+
+def _unpack_decoded(raw: bytes, started: int) -> tuple[Ints, Ints, Ints32]:
+    _, finished = _DECODED.unpack_from(raw)
+    end = len(raw) - 12 * finished  # of the tokens
+    return (
+        np.frombuffer(raw, _INT64, end // 8 - 1, 8),
+        np.frombuffer(raw, _INT64, finished, end),
+        np.frombuffer(raw, _INT32, finished, end + 8 * finished),
+    )
+
+
+DECODED = Kind(_pack_decoded, _unpack_decoded)
+"""Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers.
+
+As a frame, it is the reply to a plain decode.
+"""
 
 
 @dataclass(frozen=True)

@@ -119,13 +119,14 @@ def _ignore_terminal() -> None:
 
 def _serve(channel: Channel, restricted_by: str | None) -> NoReturn:
     policies: list[LoadedPolicy] = []
+    solve = _solver(policies, channel)
     while True:
         name, *fields = channel.ahead or channel.receive()
         channel.ahead = None
         if name == "load":
             reply = _answered(lambda: _load(policies, *fields), restricted_by)  # noqa: B023
         else:
-            reply = _answered(lambda: _solve(policies, channel, *fields), restricted_by)  # noqa: B023
+            reply = _answered(lambda: solve(*fields), restricted_by)  # noqa: B023
         if reply[0] != "done":
             channel.ahead = None  # of what comes after an error, nothing is wanted
         for stream in (sys.stdout, sys.stderr):
@@ -168,14 +169,8 @@ def _load(policies: list[LoadedPolicy], spec: str, settings: str, source: str) -
     ]
 
 
-def _solve(
-    policies: list[LoadedPolicy],
-    channel: Channel,
-    number: int,
-    about: list[Any],
-    budget: int,
-    words: list[int],
-) -> list[Any]:
+def _solver(policies: list[LoadedPolicy], channel: Channel) -> Callable[..., list[Any]]:
+    """Return a function that lets one of the policies solve a problem; it imports nothing."""
     import numpy as np
 
     from simulator.errors import PolicyError
@@ -184,20 +179,23 @@ def _solve(
     from simulator.policy.sampler import Sampler
     from simulator.policy.solving import explain, solve
 
-    loaded = policies[number]
-    engine = RemoteEngine(channel, budget)
-    name, question, answer_kind, signals = about
-    problem = Problem(name, question, answer_kind, frozenset(signals))
-    try:
-        answer = solve(loaded.policy, problem, Sampler(engine, words), loaded.file)
-    except PolicyError:
-        raise
-    except BaseException as error:  # can only come from the policy itself
-        raise PolicyError(explain(error, loaded.file)) from error
-    finally:
-        engine.close()
-    kind, value = ("class", int(answer)) if isinstance(answer, np.int32) else ("text", answer)
-    return [engine.started, kind, value]
+    def solve_one(number: int, about: list[Any], budget: int, words: list[int]) -> list[Any]:
+        loaded = policies[number]
+        engine = RemoteEngine(channel, budget)
+        name, question, answer_kind, signals = about
+        problem = Problem(name, question, answer_kind, frozenset(signals))
+        try:
+            answer = solve(loaded.policy, problem, Sampler(engine, words), loaded.file)
+        except PolicyError:
+            raise
+        except BaseException as error:  # can only come from the policy itself
+            raise PolicyError(explain(error, loaded.file)) from error
+        finally:
+            engine.close()
+        kind, value = ("class", int(answer)) if isinstance(answer, np.int32) else ("text", answer)
+        return [engine.started, kind, value]
+
+    return solve_one
 
 
 class _Hiding:

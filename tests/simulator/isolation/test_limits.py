@@ -569,10 +569,14 @@ def test_a_policy_goes_on_after_it_was_ended(folder: Path, pool: Pool, way: str)
 # The protocol
 
 FRAME = """
-import msgpack
-def frame(*message):
-    raw = msgpack.packb(message)
+import msgpack, struct
+def framed(raw):
     return len(raw).to_bytes(4, 'little') + raw
+def frame(*message):
+    return framed(msgpack.packb(message))
+def plain(started, tokens, first, *traces):
+    head = struct.pack('=BIqq', 0, started, tokens, first)
+    return framed(head + np.array(traces, np.int64).tobytes())
 def send(sampler, raw):
     sampler._engine._channel.writer.write(raw)
 """
@@ -590,6 +594,16 @@ PROTOCOL = {
         "frame('decode', 2, np.array([0, 1]).tobytes(), np.array([1, -1]).tobytes(), None, None)"
     ),
     "half a number of tokens": "frame('decode', 2, np.array([0]).tobytes(), b'half', None, None)",
+    "a plain decode of a trace that it has not": "plain(2, -1, 0, 2)",
+    "a plain decode of one before the first": "plain(2, -1, 0, -1)",
+    "a plain decode of a trace twice": "plain(2, -1, 0, 1, 1)",
+    "a plain decode of fewer traces than it has started": "plain(1, -1, 0, 0)",
+    "a plain decode of more than the budget": "plain(2**32 - 1, -1, 0, 0)",
+    "a plain decode of fewer tokens than none": "plain(2, -2, 0, 0)",
+    "a plain decode until fewer than none have finished": "plain(2, -1, -1, 0)",
+    "half the head of a plain decode": "framed(bytes(9))",
+    "a plain decode of half a trace": "framed(struct.pack('=BIqq', 0, 2, 1, 0) + b'half')",
+    "plain decodes without waiting": "plain(2, 1, 0, 0) * 9",
     "an infinite share": "frame('bottom_signal', 2, 'entropy', b'', float('inf'), 3)",
     "an answer, and one for the next problem": (
         "frame('done', [2, 'text', '7']) + frame('done', [2, 'text', '7'])"
