@@ -43,6 +43,12 @@ MAX_FIELDS = 4096
 MAX_TEXT = 1 << 20
 """Maximum length of a text in a frame from a policy."""
 
+AWAKE = 50e-6
+"""Seconds for which one side waits for the other without sleeping."""
+
+MOST_ASLEEP = 255
+"""Waits after one in vain that sleep at once, at most."""
+
 CHUNK = 1 << 16
 """Bytes that are received at once, of a frame that is not larger."""
 
@@ -74,6 +80,7 @@ class Channel:
         self.reader, self.writer = reader, writer
         self.ahead: list[Any] | None = None
         self._deadline: float | None = None
+        self._missed = self._asleep = 0
         self._input: select.poll | None = None
         self._either: select.poll | None = None
         if hasattr(select, "poll"):  # takes any file descriptor, `select` only small ones
@@ -184,12 +191,31 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
+        if self._asleep:
+            self._asleep -= 1
+        elif not self._received:
+            self._stay_awake()
         received = self._received or self.reader.read(CHUNK) or self._chunk(CHUNK)
         end = 4 + int.from_bytes(received[:4], "little")
         if len(received) == end:
             self._received = b""
             return received[4:]
         return self._part(received)
+
+    def _stay_awake(self) -> None:
+        """Wait for input without sleeping, for at most `AWAKE`.
+
+        To wake up a processor takes longer than most requests. Where there is none for each side,
+        such a wait is in vain: then the next ones sleep at once, more of them each time.
+        """
+        if self._input is None or self._input.poll(0):
+            return
+        end = time.perf_counter() + AWAKE
+        while time.perf_counter() < end:
+            if self._input.poll(0):
+                self._missed = 0
+                return
+        self._missed = self._asleep = min(2 * self._missed + 1, MOST_ASLEEP)
 
     def _part(self, received: bytes | bytearray) -> bytes | bytearray:
         """Return the payload of the next frame, of which some is received; what follows stays."""
