@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -78,6 +79,10 @@ class IsolatedPolicy(Policy):
     def __init__(self, process: PolicyProcess, settings: str) -> None:
         self.process = process
         self.settings = settings
+
+    def __copy__(self) -> IsolatedPolicy:
+        """Return itself: the process copies the policy for each problem."""
+        return self
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         return self.process.solve(self.settings, problem, sampler)
@@ -270,7 +275,7 @@ class PolicyProcess:
             keep_in_memory(self._readable_to_it)
         reader, their_writer = _pipe()
         their_reader, writer = _pipe()
-        if sys.platform != "win32":
+        if hasattr(select, "poll"):
             os.set_blocking(writer.fileno(), False)
             os.set_blocking(reader.fileno(), self.limits is None)
         channel = Channel(reader, writer, FROM_POLICY)

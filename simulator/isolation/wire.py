@@ -191,6 +191,7 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
+        self._in_time()
         if self._asleep:
             self._asleep -= 1
         elif not self._received:
@@ -239,6 +240,7 @@ class Channel:
 
     def _chunk(self, most: int) -> bytes:
         """Receive some bytes."""
+        self._in_time()
         chunk = self.reader.read(most)
         while chunk is None and self._input is not None:
             self._await(self._input)
@@ -251,11 +253,14 @@ class Channel:
         """Wait until one of the pipes is ready; return their events."""
         if self._deadline is None:
             return pipes.poll()
-        left = self._deadline - time.monotonic()
-        ready = pipes.poll(left * 1000) if left > 0 else []
+        ready = pipes.poll(max(0, self._deadline - time.monotonic()) * 1000)
         if not ready:
             raise Overdue
         return ready
+
+    def _in_time(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise Overdue
 
 
 @dataclass(frozen=True)

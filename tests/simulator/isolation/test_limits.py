@@ -529,8 +529,9 @@ def test_a_file_that_never_loads_is_ended(
     del loaded
 
 
-def test_time_is_kept_in_a_thread_too(folder: Path, pool: Pool) -> None:
-    loaded = load_limited(write("time.sleep(1000)"), QUICK)
+@pytest.mark.parametrize("solve", ["time.sleep(1000)", "while True: sampler.clock"])
+def test_time_is_kept_in_a_thread_too(folder: Path, pool: Pool, solve: str) -> None:
+    loaded = load_limited(write(solve), QUICK)
     messages: list[str] = []
     thread = threading.Thread(target=lambda: messages.append(told(loaded, pool)))
     thread.start()
