@@ -5,7 +5,9 @@
 Needs no data. Both ways take turns, a few replays each, in one run, so that other work on the
 machine affects them equally. `--busy` adds that many processes that only count, each in a session
 of its own as those of other people are. Prints milliseconds of wall-clock time per replay: the
-median of the rounds, and the ratio of the medians.
+median of the rounds, and the ratio of the medians. The last lines are the least that a request can
+take: a message goes to another process and back, and neither does anything else. Either both sleep
+until it comes, or both look for it all the time.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,18 @@ POLICIES = {
 AT_ONCE = 10
 """Replays of one turn."""
 
+ECHO = """
+import os, sys
+os.set_blocking(0, sys.argv[1] == "asleep")
+while True:
+    try:
+        os.write(1, os.read(0, 99))
+    except BlockingIOError:
+        pass
+    except BrokenPipeError:
+        break
+"""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
@@ -69,6 +83,8 @@ def main() -> None:
             here, there = np.median(times, axis=0) * 1e3
             load_now = os.getloadavg()[0]
             print(f"{name:<40}{here:>12.2f}{there:>12.2f}{there / here:>8.2f}{load_now:>8.1f}")
+        for how in ("asleep", "awake"):
+            print(f"a round trip, {how}: {round_trip(how) * 1e6:.1f} µs")
 
 
 def measured(ways: list[LoadedPolicy], problem: StoredProblem, rounds: int) -> list[list[float]]:
@@ -83,6 +99,27 @@ def measured(ways: list[LoadedPolicy], problem: StoredProblem, rounds: int) -> l
             times[way] = (time.perf_counter() - began) / AT_ONCE
         found.append(times)
     return found[1:]  # the first also starts the process
+
+
+def round_trip(how: str) -> float:
+    """Measure seconds from sending a message to receiving its copy; the median of 300."""
+    command = [sys.executable, "-c", ECHO, how]
+    times = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        ours, theirs = other.stdin.fileno(), other.stdout.fileno()
+        os.set_blocking(theirs, how == "asleep")
+        for _ in range(300):
+            began = time.perf_counter()
+            os.write(ours, b"x" * 64)
+            received = b""
+            while not received:
+                with suppress(BlockingIOError):
+                    received = os.read(theirs, 99)
+            times.append(time.perf_counter() - began)
+        other.kill()
+    return float(np.median(times[100:]))
 
 
 @contextmanager

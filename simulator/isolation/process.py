@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +17,7 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, cached_property
+from io import FileIO
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +37,7 @@ from simulator.isolation.sandbox import (
     readable_to_stranger,
 )
 from simulator.isolation.seccomp import can_restrict_calls
-from simulator.isolation.wire import FROM_POLICY, BrokenFrame, Channel
+from simulator.isolation.wire import FROM_POLICY, PLAIN, BrokenFrame, Channel
 from simulator.loading import Limits, split_file
 from simulator.policy.base import Answer, Policy, Problem
 from simulator.policy.sampler import Sampler
@@ -46,7 +47,7 @@ from simulator.signals import NEEDS, SIGNALS
 
 _START = (
     "import sys; sys.path[:] = {path!r}; from simulator.isolation.worker import main; "
-    "main({connection}, {parent}, {file!r}, {memory}, {paths}, in_session={in_session})"
+    "main({pipes}, {parent}, {file!r}, {memory}, {paths}, in_session={in_session})"
 )
 
 MAX_TOLD = 10_000
@@ -54,7 +55,7 @@ MAX_TOLD = 10_000
 
 Result = TypeVar("Result")
 
-Question = list[Any]
+Question = tuple[str, Problem, int, Sequence[int]]
 """Question to a policy: its settings as JSON, problem, budget and words of random numbers."""
 
 STARTING = 60.0
@@ -78,6 +79,10 @@ class IsolatedPolicy(Policy):
     def __init__(self, process: PolicyProcess, settings: str) -> None:
         self.process = process
         self.settings = settings
+
+    def __copy__(self) -> IsolatedPolicy:
+        """Return itself: the process copies the policy for each problem."""
+        return self
 
     def solve(self, problem: Problem, sampler: Sampler) -> Answer:
         return self.process.solve(self.settings, problem, sampler)
@@ -151,7 +156,7 @@ class PolicyProcess:
         """Ask the policy to answer a problem, without waiting for its requests or its answer."""
         engine = sampler._engine
         assert isinstance(engine, Engine)
-        question = _question(settings, problem, sampler._words, engine.budget)
+        question = settings, problem, engine.budget, sampler._words
         foreseen, self._foreseen = self._foreseen, None
         if self._sent_ahead != question:
             self._end_if_ahead()
@@ -184,7 +189,7 @@ class PolicyProcess:
         turn.
         """
         if self.limits is None:
-            self._foreseen = _question(settings, problem, words, budget)
+            self._foreseen = settings, problem, budget, words
 
     def ahead(self, foreseen: Question) -> list[Any]:
         """Return the message that asks a foreseen question, which is being sent with a reply."""
@@ -192,8 +197,9 @@ class PolicyProcess:
         return self._message(foreseen)
 
     def _message(self, question: Question) -> list[Any]:
-        settings, *told = question
-        return ["solve", self._numbers[settings], *told]
+        settings, problem, budget, words = question
+        told = [problem.id, problem.question, problem.answer_kind, sorted(problem.signals)]
+        return ["solve", self._numbers[settings], told, budget, words]
 
     def _end_if_ahead(self) -> None:
         """End a process that was sent a question ahead which is not asked after all."""
@@ -267,10 +273,16 @@ class PolicyProcess:
         wrapper, why_not = bubblewrap.probe() if self.limits else (None, "")
         if self.limits:
             keep_in_memory(self._readable_to_it)
-        ours, theirs = socket.socketpair()
-        command = self._command(theirs.fileno(), wrapper is not None)
-        output = self.output.pipe() if self.limits else _standard_error()
-        with ours, theirs:
+        reader, their_writer = _pipe()
+        their_reader, writer = _pipe()
+        if hasattr(select, "poll"):
+            os.set_blocking(writer.fileno(), False)
+            os.set_blocking(reader.fileno(), self.limits is None)
+        channel = Channel(reader, writer, FROM_POLICY)
+        with their_reader, their_writer:
+            inherited = _inheriting((their_reader, their_writer), self._in_session)
+            command = self._command((their_reader, their_writer), wrapper is not None)
+            output = self.output.pipe() if self.limits else _standard_error()
             try:
                 process = subprocess.Popen(
                     bubblewrap.wrapped(command) if wrapper else command,
@@ -279,20 +291,21 @@ class PolicyProcess:
                     stderr=output,
                     env={} if self.limits else _environment(),
                     cwd="/" if self.limits else None,
-                    **_inheriting(theirs, self._in_session),
+                    **inherited,
                 )
             except OSError as error:
+                channel.close()
                 raise UserError(
                     f"{sys.executable}: cannot be started ({error.strerror})"
                 ) from error
             finally:
                 if self.limits:
                     os.close(output)
-            self._channel = Channel(ours.dup(), FROM_POLICY)
+        self._channel = channel
         self._process = process
         self._wrapper, self._why_not_wrapped = wrapper, why_not
         self._numbers = {}
-        self._end = weakref.finalize(self, _kill, process, self._channel.connection)
+        self._end = weakref.finalize(self, _kill, process, channel)
 
     def _await_ready(self, channel: Channel) -> None:
         """Wait until the process is up, and record the layers of its sandbox."""
@@ -314,13 +327,13 @@ class PolicyProcess:
                 "that has either"
             )
 
-    def _command(self, connection: int, wrapped: bool) -> list[str]:
+    def _command(self, pipes: tuple[FileIO, FileIO], wrapped: bool) -> list[str]:
         """Return the process's command; an untrusted policy finds only installed modules."""
         here = str(Path(PACKAGE).parent)
         readable = self._readable_to_it if self.limits else None
         code = _START.format(
             path=libraries(sys.path) if self.limits else [*sys.path, here],
-            connection=connection,
+            pipes=tuple(map(_handle, pipes)),
             parent=1 if wrapped else os.getpid(),
             file=None if self.limits else self.file,
             memory=self.limits.memory if self.limits else None,
@@ -385,10 +398,11 @@ class PolicyProcess:
             raise (PolicyError if name == "policy" else UserError)(told)
         raise BrokenFrame(f"no such message: {name:.40}")
 
-    def _answer(self, result: object) -> Answer:
-        if type(result) is not list or len(result) != 2:
+    def _answer(self, result: object, host: EngineHost) -> Answer:
+        if type(result) is not list or len(result) != 3:
             raise BrokenFrame("no answer")
-        kind, value = result
+        started, kind, value = result
+        host.start(started)
         if kind == "text" and (value is None or (type(value) is str and len(value) <= MAX_ANSWER)):
             with suppress(UnicodeEncodeError):
                 (value or "").encode()
@@ -463,7 +477,7 @@ class Answering:
 
     def fileno(self) -> int:
         """Return the file descriptor of the policy's requests."""
-        return self._channel.connection.fileno()
+        return self._channel.reader.fileno()
 
     def go_on(self, *, to_the_end: bool = False) -> bool:
         """Serve the pending requests, or all to the end; return True if the policy has answered."""
@@ -482,23 +496,36 @@ class Answering:
     def _turns(self, to_the_end: bool) -> bool:
         channel = self._channel
         while True:
-            name, *fields = channel.receive()
-            if name in ("done", "policy", "user"):
-                self.answer = self.process._answer(self.process._result(name, fields))
-                return True
-            reply = self._host.reply(name, fields)
+            frame = channel.receive_bytes()
+            reply: tuple[str, Any] | None
+            if frame[:1] == PLAIN:
+                reply = self._host.decode_plainly(frame)
+            else:
+                name, *fields = channel.message(frame)
+                if name in ("done", "policy", "user"):
+                    result = self.process._result(name, fields)
+                    self.answer = self.process._answer(result, self._host)
+                    return True
+                reply = self._host.reply(name, fields)
             if reply is not None:
-                channel.require_silence()  # or it sends what it likes and reads no reply
-                ahead = () if self._foreseen is None else (self.process.ahead(self._foreseen),)
-                self._foreseen = None
-                channel.send(*reply, *ahead)
+                self._send(reply, plainly=frame[:1] == PLAIN)
             if not (to_the_end or channel.holds_more):
                 return False
 
-
-def _question(settings: str, problem: Problem, words: Sequence[int], budget: int) -> Question:
-    told = [problem.id, problem.question, problem.answer_kind, sorted(problem.signals)]
-    return [settings, told, budget, list(words)]
+    def _send(self, reply: tuple[str, Any], *, plainly: bool) -> None:
+        """Send a reply, at first with the question that comes next."""
+        channel = self._channel
+        if channel.holds_more:  # or it sends what it likes and reads no reply
+            raise BrokenFrame("a message before its turn")
+        name, value = reply
+        if self._foreseen is not None:
+            ahead = self.process.ahead(self._foreseen)
+            self._foreseen = None
+            channel.send(name, value, ahead)
+        elif plainly and name == "done":
+            channel.send_bytes(value)
+        else:
+            channel.send(name, value)
 
 
 @cache
@@ -514,8 +541,8 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _inheriting(connection: socket.socket, in_session: bool) -> dict[str, Any]:
-    """Return arguments of `Popen` for a process that gets a socket, but not Ctrl-C.
+def _inheriting(pipes: tuple[FileIO, FileIO], in_session: bool) -> dict[str, Any]:
+    """Return arguments of `Popen` for a process that gets two pipes, but not Ctrl-C.
 
     A group of its own is enough for that: a terminal sends Ctrl-C to the group in the foreground.
     In a session of its own, Linux would also give it a share of the processors of its own
@@ -530,16 +557,33 @@ def _inheriting(connection: socket.socket, in_session: bool) -> dict[str, Any]:
     whose memory it could write where there is no Landlock.
     """
     if sys.platform == "win32":
-        connection.set_inheritable(True)
+        handles = [_handle(pipe) for pipe in pipes]
+        for handle in handles:
+            os.set_handle_inheritable(handle, True)
         startup = subprocess.STARTUPINFO()
-        startup.lpAttributeList = {"handle_list": [connection.fileno()]}
+        startup.lpAttributeList = {"handle_list": handles}
         return {"startupinfo": startup, "creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     apart = {"start_new_session": True} if in_session else {"process_group": 0}
-    return {"pass_fds": [connection.fileno()], **apart}
+    return {"pass_fds": [pipe.fileno() for pipe in pipes], **apart}
 
 
-def _kill(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
-    connection.close()
+def _pipe() -> tuple[FileIO, FileIO]:
+    """Open a pipe; return the end to read from and the one to write to."""
+    reader, writer = os.pipe()
+    return FileIO(reader, "r"), FileIO(writer, "w")
+
+
+def _handle(pipe: FileIO) -> int:
+    """Return the number by which a process inherits a pipe."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        return msvcrt.get_osfhandle(pipe.fileno())
+    return pipe.fileno()
+
+
+def _kill(process: subprocess.Popen[bytes], channel: Channel) -> None:
+    channel.close()
     if sys.platform != "win32":
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)

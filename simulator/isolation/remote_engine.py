@@ -6,15 +6,26 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator.arrays import Ints, Ints32
 from simulator.errors import ANSWERED, BudgetExceeded, SamplerError
-from simulator.isolation.wire import INDEX, OPERATIONS, BrokenFrame, Channel
+from simulator.isolation.wire import (
+    DECODED,
+    INDEX,
+    OPERATIONS,
+    PLAIN,
+    BrokenFrame,
+    Channel,
+    pack_plain,
+    unpack_plain,
+)
 from simulator.policy.visible import VisibleEngine
 from simulator.rules.stop_rules import NEVER, StopRule
 from simulator.signals import NO_ANSWER
@@ -42,36 +53,57 @@ def _request(name: str) -> Callable[..., Any]:
 
 
 class RemoteEngine:
-    """An engine in another process; this one holds only what a policy may see (`VisibleEngine`)."""
+    """An engine in another process; this one holds only what a policy may see (`VisibleEngine`).
+
+    Every message of it tells how many traces have been started, so a start is no message of its
+    own.
+    """
 
     def __init__(self, channel: Channel, budget: int) -> None:
         self._channel = channel
         self._one_at_a_time = threading.Lock()  # a policy may have threads
         self._numbers = np.arange(budget)
-        self._started = 0
+        self.started = 0
         self.budget = budget
         self.answered = False
         self.num_tokens = np.zeros(budget, dtype=np.int64)
         self.finished = np.zeros(budget, dtype=np.bool_)
         self.stopped = np.zeros(budget, dtype=np.bool_)
-        self.answer = np.full(budget, NO_ANSWER, dtype=np.int32)
+        self.answer = np.empty(budget, dtype=np.int32)
+        self.answer.fill(NO_ANSWER)  # np.full takes three times as long
 
     def _ask(self, name: str, *arguments: Any) -> Any:
         operation = OPERATIONS[name]
-        packed = [kind.pack(each) for kind, each in zip(operation.takes, arguments, strict=True)]
+        packed = [pack(each) for pack, each in zip(operation.packs, arguments, strict=True)]
         with self._one_at_a_time:
             if self.answered:
                 raise SamplerError(ANSWERED)
             if operation.gives is None:
-                self._channel.put(name, *packed)
+                self._channel.put(name, self.started, *packed)
                 return None
-            self._channel.send(name, *packed)
-            kind, value, *ahead = self._channel.receive()
-            if ahead:
-                self._channel.ahead = ahead[0]
+            self._channel.send(name, self.started, *packed)
+            value = self._told(self._channel.receive())
+        return operation.gives.unpack(value, self.budget)
+
+    def _decode_plainly(self, index: Ints, tokens: int | None, first: int | None) -> Any:
+        """Request a decode without a stop rule; as `_ask`."""
+        with self._one_at_a_time:
+            if self.answered:
+                raise SamplerError(ANSWERED)
+            self._channel.send_bytes(pack_plain(self.started, index, tokens, first))
+            decoded = self._channel.receive_bytes()
+            if decoded[:1] != PLAIN:
+                decoded = self._told(self._channel.message(decoded))
+        return DECODED.unpack(decoded, self.budget)
+
+    def _told(self, reply: list[Any]) -> Any:
+        """Return what a reply tells, or raise its error."""
+        kind, value, *ahead = reply
+        if ahead:
+            self._channel.ahead = ahead[0]
         if kind in REFUSALS:
             raise REFUSALS[kind](value)
-        return operation.gives.unpack(value, self.budget)
+        return value
 
     def close(self) -> None:
         """Refuse further requests, after those of other threads have ended."""
@@ -80,7 +112,7 @@ class RemoteEngine:
 
     @property
     def all_started(self) -> Ints:
-        return self._numbers[: self._started]
+        return self._numbers[: self.started]
 
     clock = property(_request("clock"))
     probe_calls = property(_request("probe_calls"))
@@ -89,18 +121,25 @@ class RemoteEngine:
     judge_tokens = property(_request("judge_tokens"))
 
     def start(self, n: int) -> Ints:
-        self._ask("start", n)
-        first, self._started = self._started, self._started + n
-        return self._numbers[first : self._started]
+        """Start traces here; the host learns of it with the next message."""
+        with self._one_at_a_time:
+            if self.answered:
+                raise SamplerError(ANSWERED)
+            first, self.started = self.started, self.started + n
+        return self._numbers[first : first + n]
 
     def decode(
         self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
     ) -> Ints:
         finished: Ints
-        num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
+        if until is None and not isinstance(tokens, np.ndarray):
+            num_tokens, finished, answers = self._decode_plainly(index, tokens, first)
+        else:
+            num_tokens, finished, answers = self._ask("decode", index, tokens, until, first)
         self.num_tokens[index] = num_tokens
-        self.finished[finished] = True
-        self.answer[finished] = answers
+        if len(finished):
+            self.finished[finished] = True
+            self.answer[finished] = answers
         return finished
 
     def stop(self, index: Ints) -> None:
@@ -157,10 +196,12 @@ class EngineHost:
 
     def __init__(self, engine: VisibleEngine) -> None:
         self._engine = engine
+        self._started = len(engine.all_started)
+        self._numbers = _numbers(engine.budget)
         self._last_raw: object = None
         self._last_index = np.empty(0, dtype=np.int64)
 
-    def reply(self, name: str, arguments: list[Any]) -> tuple[str, Any] | None:
+    def reply(self, name: str, fields: list[Any]) -> tuple[str, Any] | None:
         """Return the reply to a request, or None if the policy does not wait for one.
 
         Raises
@@ -169,12 +210,13 @@ class EngineHost:
             The request cannot come from a policy's sampler.
         """
         operation = OPERATIONS.get(name)
-        if operation is None or len(arguments) != len(operation.takes):
+        if operation is None or len(fields) != 1 + len(operation.takes):
             raise BrokenFrame(f"no such operation: {name:.40}")
-        started = len(self._engine.all_started)
+        self.start(fields[0])
+        started = self._started
         given = [
             self._index(raw, started) if kind is INDEX else kind.unpack(raw, started)
-            for kind, raw in zip(operation.takes, arguments)  # noqa: B905  (compared above)
+            for kind, raw in zip(operation.takes, fields[1:])  # noqa: B905  (compared above)
         ]
         try:
             target = self if name in _HERE else self._engine
@@ -184,9 +226,26 @@ class EngineHost:
         except SamplerError as error:
             if operation.gives is None:  # `Sampler` refuses it before it is sent
                 raise BrokenFrame(str(error)) from error
-            kind = type(error).__name__
-            return (kind if kind in REFUSALS else SamplerError.__name__), str(error)
+            return _refusal(error)
         return None if operation.gives is None else ("done", operation.gives.pack(result))
+
+    def decode_plainly(self, frame: bytes | bytearray) -> tuple[str, Any]:
+        """Return the reply to a plain decode; as `reply`."""
+        started, raw, tokens, first = unpack_plain(frame)
+        self.start(started)
+        try:
+            decoded = self.decode(self._index(raw, started), tokens, None, first)
+        except SamplerError as error:
+            return _refusal(error)
+        return "done", DECODED.pack(decoded)
+
+    def start(self, started: Any) -> None:
+        """Start traces until so many are started, which every message of a policy tells."""
+        if started != self._started:
+            if type(started) is not int or not self._started < started <= self._engine.budget:
+                raise BrokenFrame("no number of started traces")
+            self._engine.start(started - self._started)
+            self._started = started
 
     def decode(
         self, index: Ints, tokens: int | Ints | None, until: StopRule | None, first: int | None
@@ -208,6 +267,27 @@ class EngineHost:
     def _index(self, raw: object, started: int) -> Ints:
         """Return the same array for the same numbers, so the engine recognises lock step."""
         if raw != self._last_raw:
-            self._last_index = INDEX.unpack(raw, started)
+            index = self._in_a_row(raw, started)
+            self._last_index = INDEX.unpack(raw, started) if index is None else index
             self._last_raw = raw
         return self._last_index
+
+    def _in_a_row(self, raw: object, started: int) -> Ints | None:
+        """Return traces that were started one after the other, which needs no further checks."""
+        if type(raw) is not bytes or not raw:
+            return None
+        first = int.from_bytes(raw[:8], sys.byteorder)
+        end = first + len(raw) // 8
+        if end > started or raw != self._numbers[8 * first : 8 * end]:
+            return None
+        return self._engine.all_started[first:end]
+
+
+def _refusal(error: SamplerError) -> tuple[str, str]:
+    kind = type(error).__name__
+    return (kind if kind in REFUSALS else SamplerError.__name__), str(error)
+
+
+@cache
+def _numbers(budget: int) -> bytes:
+    return np.arange(budget).tobytes()

@@ -20,8 +20,6 @@ ALLOWED: Mapping[str, Mapping[str, tuple[int | None, int | None]]] = {
     "the connection to the host, output, and files that Landlock lets it open": {
         "read": (0, 63),
         "write": (1, 64),
-        "sendto": (44, 206),
-        "recvfrom": (45, 207),
         "writev": (20, 66),
         "readv": (19, 65),
         "pread64": (17, 67),  # libraries are loaded with it

@@ -1,7 +1,8 @@
 """Frames between the process that holds the pools and one that runs a policy, and their content.
 
-A frame is its length in four bytes and a msgpack array: the name of a message or of an operation,
-and its fields. It never contains code or names of code. `OPERATIONS` lists everything that a
+A frame is its length in four bytes and a message: a msgpack array of the name of the message, or of
+an operation, and its fields. Only the most frequent request and its reply have a form of their own
+(`PLAIN`). A frame never contains code or names of code. `OPERATIONS` lists everything that a
 policy's process may request of the engine; each request is checked field by field first.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 
 import dataclasses
 import select
-import socket
 import struct
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import cached_property, partial, reduce
+from io import FileIO
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ import msgpack
 import numpy as np
 import numpy.typing as npt
 
-from simulator.arrays import Array, Ints
+from simulator.arrays import Array, Ints, Ints32
 from simulator.isolation.limits import Overdue
 from simulator.rules.stop_rules import RULES, AnyOf, StopRule
 from simulator.signals import PROBE_SIGNALS, TOKEN_SIGNALS
@@ -42,18 +43,30 @@ MAX_FIELDS = 4096
 MAX_TEXT = 1 << 20
 """Maximum length of a text in a frame from a policy."""
 
+AWAKE = 50e-6
+"""Seconds for which one side waits for the other without sleeping."""
+
+MOST_ASLEEP = 255
+"""Waits after one in vain that sleep at once, at most."""
+
+CHUNK = 1 << 16
+"""Bytes that are received at once, of a frame that is not larger."""
+
 
 class BrokenFrame(Exception):  # noqa: N818  (what it is)
     """Error for bytes that are not a valid frame, or fields that are invalid for an operation."""
 
 
 class Channel:
-    """A stream socket that carries frames.
+    """Two pipes that carry frames, one in each direction.
+
+    A pipe takes half as long as a socket. The end that the host writes to does not block, so that
+    the host never waits for a policy that writes instead of reading.
 
     Attributes
     ----------
-    connection
-        The socket.
+    reader, writer
+        The ends of the two pipes.
     ahead
         A message that came with a reply to another, to be dealt with after that.
 
@@ -63,17 +76,18 @@ class Channel:
         Maximum size of a received frame, in bytes.
     """
 
-    def __init__(self, connection: socket.socket, limit: int) -> None:
-        self.connection = connection
+    def __init__(self, reader: FileIO, writer: FileIO, limit: int) -> None:
+        self.reader, self.writer = reader, writer
         self.ahead: list[Any] | None = None
         self._deadline: float | None = None
-        self._has_input: Callable[[], Sequence[Any]]
+        self._missed = self._asleep = 0
+        self._input: select.poll | None = None
+        self._either: select.poll | None = None
         if hasattr(select, "poll"):  # takes any file descriptor, `select` only small ones
-            poll = select.poll()
-            poll.register(connection, select.POLLIN)
-            self._has_input = partial(poll.poll, 0)
-        else:  # Windows
-            self._has_input = lambda: select.select([connection], [], [], 0)[0]
+            self._input, self._either = select.poll(), select.poll()
+            self._input.register(reader, select.POLLIN)
+            self._either.register(reader, select.POLLIN)
+            self._either.register(writer, select.POLLOUT)
         self._limit = limit
         self._unpack = partial(
             msgpack.unpackb,
@@ -86,37 +100,54 @@ class Channel:
         self._waiting = b""
         self._received: bytes | bytearray = b""
 
-    def end_after(self, seconds: float) -> None:
-        """Make sending and receiving raise `Overdue` when the time is over.
+    def close(self) -> None:
+        """Close both pipes."""
+        self.reader.close()
+        self.writer.close()
 
-        The kernel enforces the limit on each call, which costs nothing. A call that starts just
-        before the end can take the same time again.
-        """
+    def end_after(self, seconds: float) -> None:
+        """Make sending and receiving raise `Overdue` when the time is over."""
         self._deadline = time.monotonic() + seconds
-        whole, rest = divmod(max(1, int(seconds * 1e6)), 1_000_000)
-        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-            self.connection.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", whole, rest))
 
     def put(self, *fields: Any) -> None:
-        """Queue a frame, to be sent together with the next one."""
+        """Queue a message, to be sent together with the next one."""
         payload = self._pack(fields)
         if len(payload) > TO_POLICY:
             raise BrokenFrame(f"a frame of {len(payload)} bytes")
-        self._waiting = b"".join((self._waiting, len(payload).to_bytes(4, "little"), payload))
+        self._waiting += len(payload).to_bytes(4, "little") + payload
 
     def send(self, *fields: Any) -> None:
-        """Send a frame, after those that are queued."""
+        """Send a message, after those that are queued; as `send_bytes`."""
         self.put(*fields)
-        self.flush()
+        self._flush()
 
-    def flush(self) -> None:
-        """Send the queued frames."""
+    def send_bytes(self, payload: bytes) -> None:
+        """Send a frame, after those that are queued.
+
+        Raises
+        ------
+        BrokenFrame
+            The other side sends, instead of reading what does not fit into the pipe.
+        Overdue
+            The time of `end_after` is over.
+        """
+        self._waiting += len(payload).to_bytes(4, "little") + payload
+        self._flush()
+
+    def _flush(self) -> None:
         waiting, self._waiting = self._waiting, b""
-        self._in_time()
-        try:
-            self.connection.sendall(waiting)
-        except BlockingIOError:
-            raise Overdue from None
+        sent = self.writer.write(waiting)
+        if sent != len(waiting):
+            self._send_rest(memoryview(waiting)[sent or 0 :])
+
+    def _send_rest(self, rest: memoryview) -> None:
+        """Send what does not fit into the pipe at once."""
+        while rest:
+            if self._either is not None:
+                ready = dict(self._await(self._either))
+                if ready.get(self.reader.fileno(), 0) & select.POLLIN:
+                    raise BrokenFrame("a message before its turn")
+            rest = rest[self.writer.write(rest) or 0 :]
 
     @property
     def holds_more(self) -> bool:
@@ -125,14 +156,31 @@ class Channel:
 
     def require_silence(self) -> None:
         """Raise `BrokenFrame` if more than the one expected message was received."""
-        waiting: bytes | bytearray = self._received
-        if not waiting and self._has_input():
-            waiting = self.connection.recv(1, socket.MSG_PEEK)  # empty if closed
-        if waiting:
+        if self._received or (self._input is not None and self._input.poll(0)):
             raise BrokenFrame("a message before its turn")
 
     def receive(self) -> list[Any]:
-        """Receive the next frame; return its name and fields.
+        """Receive the next message; return its name and fields; as `receive_bytes`."""
+        return self.message(self.receive_bytes())
+
+    def message(self, payload: bytes | bytearray) -> list[Any]:
+        """Return the name and the fields of a message.
+
+        Raises
+        ------
+        BrokenFrame
+            The bytes are no message.
+        """
+        try:
+            fields = self._unpack(payload)
+        except Exception as error:  # msgpack has an exception for each kind of damage
+            raise BrokenFrame("bytes that are no message") from error
+        if type(fields) is not list or not fields or type(fields[0]) is not str:
+            raise BrokenFrame("a message without a name")
+        return fields
+
+    def receive_bytes(self) -> bytes | bytearray:
+        """Receive the next frame; return its payload.
 
         Raises
         ------
@@ -143,39 +191,72 @@ class Channel:
         Overdue
             The time of `end_after` is over.
         """
-        if len(self._received) < 4:
-            self._read(4)
+        self._in_time()
+        if self._asleep:
+            self._asleep -= 1
+        elif not self._received:
+            self._stay_awake()
+        received = self._received or self.reader.read(CHUNK) or self._chunk(CHUNK)
+        end = 4 + int.from_bytes(received[:4], "little")
+        if len(received) == end:
+            self._received = b""
+            return received[4:]
+        return self._part(received)
+
+    def _stay_awake(self) -> None:
+        """Wait for input without sleeping, for at most `AWAKE`.
+
+        To wake up a processor takes longer than most requests. Where there is none for each side,
+        such a wait is in vain: then the next ones sleep at once, more of them each time.
+        """
+        if self._input is None or self._input.poll(0):
+            return
+        end = time.perf_counter() + AWAKE
+        while time.perf_counter() < end:
+            if self._input.poll(0):
+                self._missed = 0
+                return
+        self._missed = self._asleep = min(2 * self._missed + 1, MOST_ASLEEP)
+
+    def _part(self, received: bytes | bytearray) -> bytes | bytearray:
+        """Return the payload of the next frame, of which some is received; what follows stays."""
+        self._received = received
+        self._read(4)
         end = 4 + int.from_bytes(self._received[:4], "little")
         if end > 4 + self._limit:
             raise BrokenFrame(f"a frame of {end - 4} bytes")
-        if len(self._received) < end:
-            self._read(end)
+        self._read(end)
         payload, self._received = self._received[4:end], self._received[end:]
-        try:
-            fields = self._unpack(payload)
-        except Exception as error:  # msgpack has an exception for each kind of damage
-            raise BrokenFrame("bytes that are no message") from error
-        if type(fields) is not list or not fields or type(fields[0]) is not str:
-            raise BrokenFrame("a message without a name")
-        return fields
+        return payload
 
     def _read(self, size: int) -> None:
         """Receive until there are `size` bytes."""
         while len(self._received) < size:
-            self._in_time()
-            most = max(1 << 16, min(size - len(self._received), 1 << 22))
-            try:
-                chunk = self.connection.recv(most)
-            except BlockingIOError:
-                raise Overdue from None
-            if not chunk:
-                raise EOFError
-            if not self._received:
-                self._received = chunk
-            elif type(self._received) is bytearray:
+            chunk = self._chunk(max(CHUNK, min(size - len(self._received), 1 << 22)))
+            if type(self._received) is bytearray:
                 self._received += chunk
             else:
                 self._received = bytearray().join((self._received, chunk))
+
+    def _chunk(self, most: int) -> bytes:
+        """Receive some bytes."""
+        self._in_time()
+        chunk = self.reader.read(most)
+        while chunk is None and self._input is not None:
+            self._await(self._input)
+            chunk = self.reader.read(most)
+        if not chunk:
+            raise EOFError
+        return chunk
+
+    def _await(self, pipes: select.poll) -> list[tuple[int, int]]:
+        """Wait until one of the pipes is ready; return their events."""
+        if self._deadline is None:
+            return pipes.poll()
+        ready = pipes.poll(max(0, self._deadline - time.monotonic()) * 1000)
+        if not ready:
+            raise Overdue
+        return ready
 
     def _in_time(self) -> None:
         if self._deadline is not None and time.monotonic() >= self._deadline:
@@ -347,15 +428,55 @@ CLUSTERED = _optional(
 )
 """Clusters of `greedy_clusters` and the state of the generator after it, or None."""
 RULE = Kind(_pack_rule, _unpack_rule)
-DECODED = Kind(
-    lambda parts: [INTS.pack(parts[0]), INTS.pack(parts[1]), CLASSES.pack(parts[2])],
-    lambda parts, _: [
-        np.frombuffer(parts[0], np.int64),
-        np.frombuffer(parts[1], np.int64),
-        np.frombuffer(parts[2], np.int32),
-    ],
-)
-"""Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers."""
+PLAIN = b"\0"
+"""First byte of a frame that is no message: of a plain decode, or of the reply to one.
+
+A decode without a stop rule is what policies request most. As such a frame, it takes half as long
+as a message.
+"""
+
+_PLAIN = struct.Struct("=BIqq")
+
+
+def pack_plain(started: int, index: Ints, tokens: int | None, first: int | None) -> bytes:
+    """Convert a plain decode to a frame."""
+    traces: bytes = INTS.pack(index)
+    return _PLAIN.pack(0, started, -1 if tokens is None else tokens, first or 0) + traces
+
+
+def unpack_plain(frame: bytes | bytearray) -> tuple[int, bytes, int | None, int | None]:
+    """Return the number of started traces, the packed numbers of those given, tokens, `first`."""
+    _require(len(frame) >= _PLAIN.size, "no decode")
+    _, started, tokens, first = _PLAIN.unpack_from(frame)
+    _require(tokens >= -1 and first >= 0, "no whole number")
+    return started, bytes(frame[_PLAIN.size :]), None if tokens < 0 else tokens, first or None
+
+
+_INT64, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
+_DECODED = struct.Struct("=BxxxI")
+
+
+def _pack_decoded(parts: tuple[Ints, Ints, Ints32]) -> bytes:
+    tokens, finished, answers = parts
+    head = _DECODED.pack(0, len(finished))
+    return b"".join((head, tokens.tobytes(), finished.tobytes(), answers.tobytes()))
+
+
+def _unpack_decoded(raw: bytes, started: int) -> tuple[Ints, Ints, Ints32]:
+    _, finished = _DECODED.unpack_from(raw)
+    end = len(raw) - 12 * finished  # of the tokens
+    return (
+        np.frombuffer(raw, _INT64, end // 8 - 1, 8),
+        np.frombuffer(raw, _INT64, finished, end),
+        np.frombuffer(raw, _INT32, finished, end + 8 * finished),
+    )
+
+
+DECODED = Kind(_pack_decoded, _unpack_decoded)
+"""Result of `decode`: tokens of each given trace, numbers of newly finished ones, their answers.
+
+As a frame, it is the reply to a plain decode.
+"""
 
 
 @dataclass(frozen=True)
@@ -365,9 +486,13 @@ class Operation:
     takes: tuple[Kind, ...]
     gives: Kind | None
 
+    @cached_property
+    def packs(self) -> list[Callable[[Any], Any]]:
+        """Conversion of each argument to plain data."""
+        return [kind.pack for kind in self.takes]
+
 
 OPERATIONS = {
-    "start": Operation((WHOLE,), None),
     "decode": Operation((INDEX, _optional(TOKENS), _optional(RULE), _optional(POSITIVE)), DECODED),
     "finished_at": Operation((INDEX,), FLOATS),
     "stop": Operation((INDEX,), None),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from io import FileIO
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from simulator.isolation.children import die_with
@@ -42,7 +42,7 @@ makes importing numpy much faster, because it does not start a thread for each c
 
 
 def main(
-    connection: int,
+    pipes: tuple[int, int],
     parent: int,
     policy_file: str | None,
     memory: int | None,
@@ -54,8 +54,8 @@ def main(
 
     Parameters
     ----------
-    connection
-        The file descriptor of a connected socket.
+    pipes
+        File descriptors (Windows: handles) of the pipes to read from and to write to.
     parent
         Id of the host process; this process ends with it.
     policy_file
@@ -79,9 +79,6 @@ def main(
         file = policy_file and os.path.abspath(policy_file)  # noqa: PTH100
         readable = readable_to_python(sys.path, file)
     restricted_by = restrict(readable)  # before numpy starts threads, which it would not cover
-    host = socket.socket(
-        fileno=connection
-    )  # asks the kernel about it, which is refused from here on
     _ignore_terminal()
     also = ["seccomp"] if restrict_calls() else []
     if not also and not in_session:  # `process._inheriting`
@@ -96,11 +93,21 @@ def main(
 
     from simulator.isolation.wire import TO_POLICY, Channel
 
-    channel = Channel(host, TO_POLICY)
+    channel = Channel(*_opened(pipes), TO_POLICY)
     channel.send("ready", restricted_by, list(readable.trees), also)
     with suppress(EOFError, OSError):  # the connection was closed
         _serve(channel, restricted_by)
     os._exit(0)
+
+
+def _opened(pipes: tuple[int, int]) -> tuple[FileIO, FileIO]:
+    reader, writer = pipes
+    if sys.platform == "win32":
+        import msvcrt
+
+        reader = msvcrt.open_osfhandle(reader, os.O_RDONLY)
+        writer = msvcrt.open_osfhandle(writer, 0)
+    return FileIO(reader, "r"), FileIO(writer, "w")
 
 
 def _ignore_terminal() -> None:
@@ -112,13 +119,14 @@ def _ignore_terminal() -> None:
 
 def _serve(channel: Channel, restricted_by: str | None) -> NoReturn:
     policies: list[LoadedPolicy] = []
+    solve = _solver(policies, channel)
     while True:
         name, *fields = channel.ahead or channel.receive()
         channel.ahead = None
         if name == "load":
             reply = _answered(lambda: _load(policies, *fields), restricted_by)  # noqa: B023
         else:
-            reply = _answered(lambda: _solve(policies, channel, *fields), restricted_by)  # noqa: B023
+            reply = _answered(lambda: solve(*fields), restricted_by)  # noqa: B023
         if reply[0] != "done":
             channel.ahead = None  # of what comes after an error, nothing is wanted
         for stream in (sys.stdout, sys.stderr):
@@ -161,14 +169,8 @@ def _load(policies: list[LoadedPolicy], spec: str, settings: str, source: str) -
     ]
 
 
-def _solve(
-    policies: list[LoadedPolicy],
-    channel: Channel,
-    number: int,
-    about: list[Any],
-    budget: int,
-    words: list[int],
-) -> list[Any]:
+def _solver(policies: list[LoadedPolicy], channel: Channel) -> Callable[..., list[Any]]:
+    """Return a function that lets one of the policies solve a problem; it imports nothing."""
     import numpy as np
 
     from simulator.errors import PolicyError
@@ -177,21 +179,23 @@ def _solve(
     from simulator.policy.sampler import Sampler
     from simulator.policy.solving import explain, solve
 
-    loaded = policies[number]
-    engine = RemoteEngine(channel, budget)
-    name, question, answer_kind, signals = about
-    problem = Problem(name, question, answer_kind, frozenset(signals))
-    try:
-        answer = solve(loaded.policy, problem, Sampler(engine, words), loaded.file)
-    except PolicyError:
-        raise
-    except BaseException as error:  # can only come from the policy itself
-        raise PolicyError(explain(error, loaded.file)) from error
-    finally:
-        engine.close()
-    if isinstance(answer, np.int32):
-        return ["class", int(answer)]
-    return ["text", answer]
+    def solve_one(number: int, about: list[Any], budget: int, words: list[int]) -> list[Any]:
+        loaded = policies[number]
+        engine = RemoteEngine(channel, budget)
+        name, question, answer_kind, signals = about
+        problem = Problem(name, question, answer_kind, frozenset(signals))
+        try:
+            answer = solve(loaded.policy, problem, Sampler(engine, words), loaded.file)
+        except PolicyError:
+            raise
+        except BaseException as error:  # can only come from the policy itself
+            raise PolicyError(explain(error, loaded.file)) from error
+        finally:
+            engine.close()
+        kind, value = ("class", int(answer)) if isinstance(answer, np.int32) else ("text", answer)
+        return [engine.started, kind, value]
+
+    return solve_one
 
 
 class _Hiding:

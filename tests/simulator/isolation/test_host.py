@@ -135,7 +135,8 @@ class Connection:
 def find():
     for number in range(3, 50):
         try:
-            if stat.S_ISSOCK(os.fstat(number).st_mode):
+            if stat.S_ISFIFO(os.fstat(number).st_mode):
+                os.write(number, b'')
                 return Connection(number)
         except OSError:
             continue
@@ -149,41 +150,48 @@ MESSAGES = {
     "no array": "{'a': 1}",
     "nothing": "[]",
     "no name": "[3, 4]",
-    "an unknown operation": "['hindsight']",
-    "a private attribute": "['_length']",
+    "an unknown operation": "['hindsight', 0]",
+    "a private attribute": "['_length', 0]",
     "a loaded policy": "['load', 1]",
-    "too few fields": "['decode', b'']",
-    "too many fields": "['clock', 1]",
-    "a trace not started": "['stop', np.array([4]).tobytes()]",
-    "a trace before the first": "['stop', np.array([-1]).tobytes()]",
-    "a trace twice": "['decode', np.array([0, 0]).tobytes(), None, None, None]",
-    "an array cut off": "['stop', b'123']",
-    "an array of another kind": "['stop', [0]]",
-    "half a pair": "['judge', np.array([0]).tobytes()]",
-    "more than the budget": "['start', 6]",
-    "fewer than none": "['start', -1]",
-    "true for a number": "['start', True]",
-    "a fraction": "['start', 1.5]",
+    "too few fields": "['decode', 0, b'']",
+    "too many fields": "['clock', 0, 1]",
+    "a trace not started": "['stop', 4, np.array([4]).tobytes()]",
+    "a trace before the first": "['stop', 4, np.array([-1]).tobytes()]",
+    "a trace twice": "['decode', 1, np.array([0, 0]).tobytes(), None, None, None]",
+    "an array cut off": "['stop', 0, b'123']",
+    "an array of another kind": "['stop', 0, [0]]",
+    "half a pair": "['judge', 0, np.array([0]).tobytes()]",
+    "more than the budget": "['clock', 6]",
+    "fewer than none": "['clock', -1]",
+    "true for a number": "['clock', True]",
+    "a fraction": "['clock', 1.5]",
+    "no number": "['clock', b'1']",
+    "more than the budget in an answer": "['done', [6, 'text', '7']]",
     "a state that repeats itself": (
-        "['greedy_clusters', 0, [bytes(16), bytes(16), 0, 0], 0.5, 1, 1, False]"
+        "['greedy_clusters', 0, 0, [bytes(16), bytes(16), 0, 0], 0.5, 1, 1, False]"
     ),
     "a threshold that is none": (
-        "['greedy_clusters', 0, [bytes(16), b'1' * 16, 0, 0], float('nan'), 1, 1, False]"
+        "['greedy_clusters', 0, 0, [bytes(16), b'1' * 16, 0, 0], float('nan'), 1, 1, False]"
     ),
-    "a state cut off": ("['greedy_clusters', 0, [bytes(16), b'1' * 15, 0, 0], 0.5, 1, 1, False]"),
-    "a state of one number": "['greedy_clusters', 0, b'1' * 16, 0.5, 1, 1, False]",
-    "a number for true": ("['greedy_clusters', 0, [bytes(16), b'1' * 16, 0, 0], 0.5, 1, 1, 1]"),
-    "not a number": "['decode', b'', float('nan'), None, None]",
-    "a share that is none": "['bottom_signal', 'entropy', b'', float('nan'), 3]",
-    "a signal of no name": "['mean_signal', 'surprise', b'', 3]",
-    "a signal that is no name": "['lowest_signal', ['entropy'], b'', 3]",
-    "a rule of no name": "['decode', b'', None, [['Nothing', []]], None]",
-    "a rule on a signal of no name": "['decode', b'', None, [['SignalAbove', ['x', 1, 1]]], None]",
-    "a rule that is none": "['decode', b'', None, [['ProbesAgree', [0]]], None]",
-    "a rule of a kind of its own": "['decode', b'', None, [['AnyOf', [1, 2]]], None]",
-    "a rule in a rule": "['decode', b'', None, [['ProbesAgree', [[[1]]]]], None]",
-    "an answer that is none": "['done', ['text', 7]]",
-    "a class that is none": "['done', ['class', 2**40]]",
+    "a state cut off": (
+        "['greedy_clusters', 0, 0, [bytes(16), b'1' * 15, 0, 0], 0.5, 1, 1, False]"
+    ),
+    "a state of one number": "['greedy_clusters', 0, 0, b'1' * 16, 0.5, 1, 1, False]",
+    "a number for true": ("['greedy_clusters', 0, 0, [bytes(16), b'1' * 16, 0, 0], 0.5, 1, 1, 1]"),
+    "not a number": "['decode', 0, b'', float('nan'), None, None]",
+    "a share that is none": "['bottom_signal', 0, 'entropy', b'', float('nan'), 3]",
+    "a signal of no name": "['mean_signal', 0, 'surprise', b'', 3]",
+    "a signal that is no name": "['lowest_signal', 0, ['entropy'], b'', 3]",
+    "a rule of no name": "['decode', 0, b'', None, [['Nothing', []]], None]",
+    "a rule on a signal of no name": (
+        "['decode', 0, b'', None, [['SignalAbove', ['x', 1, 1]]], None]"
+    ),
+    "a rule that is none": "['decode', 0, b'', None, [['ProbesAgree', [0]]], None]",
+    "a rule of a kind of its own": "['decode', 0, b'', None, [['AnyOf', [1, 2]]], None]",
+    "a rule in a rule": "['decode', 0, b'', None, [['ProbesAgree', [[[1]]]]], None]",
+    "an answer that is none": "['done', [0, 'text', 7]]",
+    "a class that is none": "['done', [0, 'class', 2**40]]",
+    "an answer cut off": "['done', ['text', '7']]",
     "an answer of bytes": "['done', b'1']",
     "an extension": "[msgpack.ExtType(5, b'x')]",
     "a time": "[msgpack.Timestamp(1, 2)]",
@@ -341,8 +349,8 @@ def test_the_process_holds_nothing_that_leads_to_the_pool(folder: Path, pool: Po
         answer = run(load(write(solve)), pool.problems[0], 1).answers["answer"].to_pylist()[0]
     finally:
         del os.environ["DEEPPRUNE_SIM_CACHE"]
-    visible = ["_channel", "_numbers", "_one_at_a_time", "_started", "answer", "answered"]
-    visible += ["budget", "finished", "num_tokens", "stopped"]
+    visible = ["_channel", "_numbers", "_one_at_a_time", "answer", "answered"]
+    visible += ["budget", "finished", "num_tokens", "started", "stopped"]
     assert answer == repr(([], [], [], visible, ["policy"]))
 
 

@@ -433,13 +433,13 @@ ENDLESS = {
         "took longer than 0.7 s",
     ),
     "sends half a frame and waits": (
-        "sampler._engine._channel.connection.sendall(b'\\x10\\0\\0\\0abc')\ntime.sleep(1000)",
+        "sampler._engine._channel.writer.write(b'\\x10\\0\\0\\0abc')\ntime.sleep(1000)",
         "",
         "took longer than 0.7 s",
     ),
     "asks and reads no answer": (
         "channel = sampler._engine._channel\n"
-        "while True:\n    channel.send('clock')\n    time.sleep(1e-4)",
+        "while True:\n    channel.send('clock', 0)\n    time.sleep(1e-4)",
         "",
         "took longer than 0.7 s|a message before its turn",
     ),
@@ -529,8 +529,9 @@ def test_a_file_that_never_loads_is_ended(
     del loaded
 
 
-def test_time_is_kept_in_a_thread_too(folder: Path, pool: Pool) -> None:
-    loaded = load_limited(write("time.sleep(1000)"), QUICK)
+@pytest.mark.parametrize("solve", ["time.sleep(1000)", "while True: sampler.clock"])
+def test_time_is_kept_in_a_thread_too(folder: Path, pool: Pool, solve: str) -> None:
+    loaded = load_limited(write(solve), QUICK)
     messages: list[str] = []
     thread = threading.Thread(target=lambda: messages.append(told(loaded, pool)))
     thread.start()
@@ -569,32 +570,52 @@ def test_a_policy_goes_on_after_it_was_ended(folder: Path, pool: Pool, way: str)
 # The protocol
 
 FRAME = """
-import msgpack
-def frame(*message):
-    raw = msgpack.packb(message)
+import msgpack, struct
+def framed(raw):
     return len(raw).to_bytes(4, 'little') + raw
+def frame(*message):
+    return framed(msgpack.packb(message))
+def plain(started, tokens, first, *traces):
+    head = struct.pack('=BIqq', 0, started, tokens, first)
+    return framed(head + np.array(traces, np.int64).tobytes())
 def send(sampler, raw):
-    sampler._engine._channel.connection.sendall(raw)
+    sampler._engine._channel.writer.write(raw)
 """
 PROTOCOL = {
     "a frame of 4 GiB, the longest that there is": "b'\\xff\\xff\\xff\\xff' + b'x' * 100_000",
     "10 GB without end": "b'\\xff\\xff\\xff\\x00' + b'\\x91' * (17 << 20)",
     "noise": "__import__('random').Random(1).randbytes(1 << 20)",
     "what it printed": "b'the answer is 7\\n' * 9",
-    "a trace that it has not": "frame('decode', np.array([3]).tobytes(), 1, None, None)",
-    "not a number": "frame('decode', np.array([0]).tobytes(), float('nan'), None, None)",
+    "a trace that it has not": "frame('decode', 2, np.array([3]).tobytes(), 1, None, None)",
+    "not a number": "frame('decode', 2, np.array([0]).tobytes(), float('nan'), None, None)",
     "tokens for another number of traces": (
-        "frame('decode', np.array([0, 1]).tobytes(), np.array([1]).tobytes(), None, None)"
+        "frame('decode', 2, np.array([0, 1]).tobytes(), np.array([1]).tobytes(), None, None)"
     ),
     "fewer tokens than none": (
-        "frame('decode', np.array([0, 1]).tobytes(), np.array([1, -1]).tobytes(), None, None)"
+        "frame('decode', 2, np.array([0, 1]).tobytes(), np.array([1, -1]).tobytes(), None, None)"
     ),
-    "half a number of tokens": "frame('decode', np.array([0]).tobytes(), b'half', None, None)",
-    "an infinite share": "frame('bottom_signal', 'entropy', b'', float('inf'), 3)",
+    "half a number of tokens": "frame('decode', 2, np.array([0]).tobytes(), b'half', None, None)",
+    "a plain decode of a trace that it has not": "plain(2, -1, 0, 2)",
+    "a plain decode of one before the first": "plain(2, -1, 0, -1)",
+    "a plain decode of a trace twice": "plain(2, -1, 0, 1, 1)",
+    "a plain decode of fewer traces than it has started": "plain(1, -1, 0, 0)",
+    "a plain decode of more than the budget": "plain(2**32 - 1, -1, 0, 0)",
+    "a plain decode of fewer tokens than none": "plain(2, -2, 0, 0)",
+    "a plain decode until fewer than none have finished": "plain(2, -1, -1, 0)",
+    "half the head of a plain decode": "framed(bytes(9))",
+    "a plain decode of half a trace": "framed(struct.pack('=BIqq', 0, 2, 1, 0) + b'half')",
+    "plain decodes without waiting": "plain(2, 1, 0, 0) * 9",
+    "an infinite share": "frame('bottom_signal', 2, 'entropy', b'', float('inf'), 3)",
     "an answer, and one for the next problem": (
-        "frame('done', ['text', '7']) + frame('done', ['text', '7'])"
+        "frame('done', [2, 'text', '7']) + frame('done', [2, 'text', '7'])"
     ),
-    "questions without waiting": "frame('clock') * 9",
+    "fewer traces than it has started": "frame('clock', 1)",
+    "fewer traces in its answer": "frame('done', [1, 'text', '7'])",
+    "a trace before the first": ("frame('decode', 2, np.array([-1]).tobytes(), None, None, None)"),
+    "the last trace and one more": (
+        "frame('decode', 2, np.array([1, 2]).tobytes(), None, None, None)"
+    ),
+    "questions without waiting": "frame('clock', 2) * 9",
 }
 
 
@@ -666,11 +687,11 @@ ENDINGS = {
     "crashes": ("__import__('ctypes').string_at(0)", r"crashed \(SIGSEGV\)"),
     "kills itself": ("os.kill(os.getpid(), 9)", "was killed"),
     "hangs up amid a frame": (
-        "connection = sampler._engine._channel.connection\n"
-        "connection.sendall(b'\\x10\\0\\0\\0abc')\nconnection.close()\nsampler.clock",
+        "writer = sampler._engine._channel.writer\n"
+        "writer.write(b'\\x10\\0\\0\\0abc')\nwriter.close()\nsampler.clock",
         "theirs.py",
     ),
-    "hangs up": ("sampler._engine._channel.connection.close()\nsampler.clock", "theirs.py"),
+    "hangs up": ("sampler._engine._channel.writer.close()\nsampler.clock", "theirs.py"),
 }
 
 
