@@ -34,7 +34,7 @@ T = TypeVar("T")
 AHEAD = 2
 """Calls that a process has at a time: one that it makes, and one that it goes on with."""
 
-START_AFTER = 0.05
+START_AFTER = 0.1
 """Seconds of calls in this process after which others start, if those left seem to take long."""
 
 WORTH_STARTING = 0.5
