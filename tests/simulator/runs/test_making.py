@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -414,8 +415,8 @@ def test_a_failed_run_is_removed_though_a_worker_stores_parts(
             (folder / "parts").mkdir(parents=True)
             (folder / "parts" / "late.decisions").write_bytes(b"")
 
-    shutil_rmtree = making.shutil.rmtree
-    monkeypatch.setattr(making.shutil, "rmtree", remove)
+    shutil_rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", remove)
     making._remove(partial)
     assert removed == [partial] * 3
     assert not partial.exists()
