@@ -33,12 +33,12 @@ class ShortM(Policy):
 """
 
 RUNS = {
-    "cons@64": (12_000, ["cons@64"]),
-    "parallel-probe": (3500, ["parallel-probe"]),
-    "deepconf-low": (300, ["deepconf-low", "-p", "window=32", "-p", "warm_up=8"]),
-    "deepprune, lexical judge": (100, ["deepprune"]),
-    "a policy file": (500, ["short_m.py"]),
-    "a sweep of esc": (2000, ["esc", "-p", "window=2,4,8,16"]),
+    "cons@64": (18_000, ["cons@64"]),
+    "parallel-probe": (8000, ["parallel-probe"]),
+    "deepconf-low": (900, ["deepconf-low", "-p", "window=32", "-p", "warm_up=8"]),
+    "deepprune, lexical judge": (450, ["deepprune"]),
+    "a policy file": (1000, ["short_m.py"]),
+    "a sweep of esc": (4000, ["esc", "-p", "window=2,4,8,16"]),
     "short: cons@64 as it is": (64, ["cons@64"]),
 }
 """Names of runs: repeats, and words of the command line. All but the last take over 5 s."""

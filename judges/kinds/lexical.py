@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import chain, count, pairwise
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from judges.prefixes import TOKENS_500, Truncation
 from judges.protocol import NO_QUESTION, Floats, Identity, Ints, QuestionTokens, Reads, Setting
@@ -64,11 +65,30 @@ class LexicalJudge:
 
 
 def cosines(prefixes: Sequence[str]) -> Floats:
-    """Compute the cosine of every two prefixes, shape (prefixes, prefixes)."""
-    vectorizer = TfidfVectorizer(token_pattern=WORD, ngram_range=NGRAMS, sublinear_tf=True)
-    try:
-        vectors = vectorizer.fit_transform(prefixes)
-    except ValueError:  # raised by scikit-learn if there is not a single word
-        return np.zeros((len(prefixes), len(prefixes)))
+    """Compute the cosine of every two prefixes, shape (prefixes, prefixes).
+
+    The numbers are those of scikit-learn's `TfidfVectorizer` to the last bit, which takes longer to
+    import than a short run, in each of its processes.
+    """
+    from scipy.sparse import csr_array  # slow to import
+
+    number = defaultdict[str, int](count().__next__)
+    found = [Counter(number[term] for term in _terms(prefix)) for prefix in prefixes]
+    ends = np.cumsum([0, *map(len, found)])
+    terms = np.fromiter(chain.from_iterable(found), np.int64, ends[-1])
+    times = np.fromiter(chain.from_iterable(each.values() for each in found), np.float64, ends[-1])
+    vectors = csr_array((times, terms, ends), shape=(len(prefixes), len(number)))
+    vectors.sort_indices()  # sums are in this order
+    rare = np.log((1.0 + len(prefixes)) / (1.0 + np.bincount(terms))) + 1.0
+    vectors.data = (np.log(vectors.data) + 1.0) * rare[vectors.indices]
+    prefix = np.repeat(np.arange(len(prefixes)), np.diff(ends))
+    vectors.data /= np.sqrt(np.bincount(prefix, vectors.data**2, len(prefixes)))[prefix]
     products: Floats = (vectors @ vectors.T).toarray()
     return products.clip(0.0, 1.0)
+
+
+def _terms(prefix: str) -> Iterator[str]:
+    """Yield the words of a prefix, and each two in a row."""
+    words = re.findall(WORD, prefix.lower())
+    yield from words
+    yield from map(" ".join, pairwise(words))

@@ -234,6 +234,7 @@ def _run(
         stop_rules,
         unanswered,
     )
+    from simulator.commands.run_sweep import get_ready, show_sweep
     from simulator.errors import TimedOut, interrupted
     from simulator.report.axes import parse_axes
     from simulator.runs.sweep import parse_grid
@@ -242,6 +243,8 @@ def _run(
     plan = plan_runs(policy, parse_grid(settings), patterns, **options)
     base = None if baseline is None else plan_baseline(baseline, plan, patterns, options)
     folder = plan.folder(output, resume)
+    if plan.sweep is not None:
+        workers.meanwhile(get_ready)
     command = ["deepprune-sim", *sys.argv[1:]]
     try:
         with redirect_stdout(sys.stderr):
@@ -266,8 +269,6 @@ def _run(
         with_own = [folder] if own in runs else [folder, own]
         again = f"deepprune-sim report {' '.join(map(str, with_own))} --baseline '{own.name}'"
     if plan.sweep is not None:
-        from simulator.commands.run_sweep import show_sweep
-
         show_sweep(plan.sweep, folder, summaries, as_json, axes)
         _tell(again, as_json)
         return

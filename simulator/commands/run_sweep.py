@@ -18,6 +18,13 @@ PLOT = "sweep.png"
 """File name of the plot in the sweep's folder."""
 
 
+def get_ready() -> None:
+    """Import what draws the plot of a sweep, and start its renderer; slow."""
+    from simulator.report.plotting.plot import render_nothing
+
+    render_nothing()
+
+
 def show_sweep(
     sweep: Sweep,
     folder: Path,

@@ -148,22 +148,26 @@ class ProbesAgree(StopRule):
         return frozenset({"probes"})
 
     def prepare(self, problem: StoredProblem) -> Ints:
-        """Compute halting points by trace and number of probes, shape (traces, probes + 1)."""
+        """Find the probes at which the rule holds, in order, and last one beyond all."""
         probes = problem.probes
         number = np.arange(len(probes.answers))
         new_run = np.ones(len(number), dtype=np.bool_)
-        new_run[1:] = probes.answers[1:] != probes.answers[:-1]
+        np.not_equal(probes.answers[1:], probes.answers[:-1], out=new_run[1:])
         new_run[probes.offsets[:-1][probes.counts > 0]] = True
         streak = number - np.maximum.accumulate(np.where(new_run, number, 0)) + 1
         holds = (streak >= self.in_a_row) & (probes.answers != NO_ANSWER)
-        halts = probes.spread(np.where(holds, probes.positions, NEVER), NEVER)
-        return np.minimum.accumulate(halts[:, ::-1], axis=1)[:, ::-1]
+        return np.append(np.flatnonzero(holds), NEVER)
 
     def halts_at(self, problem: StoredProblem, rows: Ints, num_tokens: Ints, limits: Ints) -> Ints:
-        halts: Ints = self.prepared(problem)
-        column = problem.probes.columns(rows, num_tokens)
-        found = np.maximum(halts[rows, column], num_tokens)
-        return np.where(found <= limits, found, NEVER)
+        probes, holds = problem.probes, self.prepared(problem)
+        read = np.minimum(probes.columns(rows, num_tokens), probes.counts[rows])
+        since = probes.offsets[rows] + np.maximum(read - 1, 0)  # it may hold already
+        first = holds[np.searchsorted(holds, since)]
+        halts = first < probes.offsets[rows + 1]
+        found = np.full(len(rows), NEVER)
+        found[halts] = np.maximum(probes.positions[first[halts]], num_tokens[halts])
+        found[found > limits] = NEVER
+        return found
 
     def __str__(self) -> str:
         return f"ProbesAgree({self.in_a_row})"

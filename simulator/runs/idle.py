@@ -8,8 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simulator.arrow import null_mask, numbers_in
 from simulator.runs.format import ANSWERS_FILE, DECISIONS_FILE
+from simulator.runs.results import read_results
 from simulator.storage import reading
+
+AVERAGED = ("accuracy", "tokens_per_problem", "traces_started", "clock", "probe_calls")
+"""Metrics that are equal in runs with equal answers."""
 
 LEFT_OUT = {
     # texts, which are slow: they follow from the others and from the pools
@@ -32,9 +37,10 @@ def idle_parameters(runs: Mapping[Path, Mapping[str, str]]) -> list[str]:
         A file of a run is damaged.
     """
     names = [*next(iter(runs.values()))]
-    for file in (ANSWERS_FILE, DECISIONS_FILE):  # decisions are many, and answers mostly differ
+    # Averages are at hand and mostly differ; decisions are many.
+    for digest in (_averages, _digest_answers, _digest_decisions):
         if names:
-            digests = {run: _digest(run, file) for run in runs}
+            digests = {run: digest(run) for run in runs}
             names = [name for name in names if _changed_nothing(name, runs, digests)]
     return names
 
@@ -62,6 +68,19 @@ def about_idle(idle: Sequence[str], names: Sequence[str]) -> str:
     )
 
 
+def _averages(run: Path) -> str:
+    """Return averages of a run on each pool, which differ only if its answers do."""
+    return json.dumps([[pool.value(name) for name in AVERAGED] for pool in read_results(run)])
+
+
+def _digest_answers(run: Path) -> str:
+    return _digest(run, ANSWERS_FILE)
+
+
+def _digest_decisions(run: Path) -> str:
+    return _digest(run, DECISIONS_FILE)
+
+
 def _digest(run: Path, name: str) -> str:
     """Hash a file of a run, without the figures of all traces of its budget."""
     import pyarrow as pa
@@ -76,8 +95,6 @@ def _digest(run: Path, name: str) -> str:
                 if pa.types.is_string(values.type) or pa.types.is_dictionary(values.type):
                     digest.update(json.dumps(values.to_pylist())[1:-1].encode() + b",")
                     continue
-                if pa.types.is_boolean(values.type):
-                    values = values.cast(pa.int8())
-                digest.update(values.is_null().to_numpy(zero_copy_only=False).tobytes())
-                digest.update(values.fill_null(0).to_numpy().tobytes())
+                digest.update(null_mask(values).tobytes())
+                digest.update(numbers_in(values).tobytes())
     return " ".join(digest.hexdigest() for digest in digests.values())

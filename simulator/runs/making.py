@@ -42,6 +42,9 @@ from simulator.workers.opening import as_workers
 OPTIONAL = ("order", "problems")
 """Fields that identify a run which has them."""
 
+REMOVALS = 10
+"""Maximum number of attempts to remove a folder: a worker has two units at most."""
+
 
 def make_run(
     spec: RunSpec,
@@ -129,12 +132,20 @@ def making(folder: Path, identity: Mapping[str, Any], resume: bool) -> Iterator[
             if isinstance(error, TimedOut):  # finished parts are kept
                 raise
             if is_new:
-                shutil.rmtree(partial, ignore_errors=True)
+                _remove(partial)
             held.close()
             remove_empty(made)
             if isinstance(error, OSError):
                 raise disk_error(error, folder) from error
             raise
+
+
+def _remove(partial: Path) -> None:
+    """Remove a folder, in which workers may be storing the last of their parts."""
+    for _ in range(REMOVALS):
+        shutil.rmtree(partial, ignore_errors=True)
+        if not partial.exists():
+            return
 
 
 def finish_run(

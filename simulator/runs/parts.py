@@ -103,6 +103,13 @@ class Part:
         decisions = decisions.replace_schema_metadata({RULE_HALTS: json.dumps(dict(rule_halts))})
         return cls(_compressed(decisions), _compressed(answers))
 
+    def store(self, folder: Path, block: Block) -> None:
+        """Store the part of a block. The answers come last: a part that has them is complete."""
+        for kind in ("decisions", "answers"):
+            temporary = folder / f"{block.name}.{kind}.tmp"
+            temporary.write_bytes(getattr(self, kind))
+            temporary.replace(folder / f"{block.name}.{kind}")
+
 
 def _compressed(table: pa.Table) -> bytes:
     sink = BytesIO()
@@ -114,16 +121,16 @@ def _compressed(table: pa.Table) -> bytes:
 class Unfinished:
     """An unfinished run: parts in a folder, merged block by block while others are made.
 
-    A context, in which parts are merged.
+    A context, in which parts are merged. `parts` is the folder of the parts.
     """
 
     def __init__(self, spec: RunSpec, partial: Path) -> None:
         self.spec = spec
         self._partial = partial
-        self._parts = partial / "parts"
-        self._parts.mkdir(exist_ok=True)
+        self.parts = partial.absolute() / "parts"
+        self.parts.mkdir(exist_ok=True)
         self._starts: dict[tuple[int, int], list[int]] = {}
-        for file in self._parts.glob("*.answers"):
+        for file in self.parts.glob("*.answers"):
             pool, problem, start = map(int, file.stem.split("-"))
             insort(self._starts.setdefault((pool, problem), []), start)
         self._totals: dict[int, Totals] = {}
@@ -152,12 +159,10 @@ class Unfinished:
             reached = part.stop
         return gaps
 
-    def store(self, block: Block, part: Part) -> None:
-        """Store a part. The answers come last: a part that has them is complete."""
-        for kind in ("decisions", "answers"):
-            temporary = self._parts / f"{block.name}.{kind}.tmp"
-            temporary.write_bytes(getattr(part, kind))
-            temporary.replace(self._parts / f"{block.name}.{kind}")
+    def store(self, block: Block, part: Part | None = None) -> None:
+        """Store a part, unless a worker has stored it in `parts` (then None)."""
+        if part is not None:
+            part.store(self.parts, block)
         starts = self._starts.setdefault(block.place, [])
         if block.start not in starts:
             insort(starts, block.start)
@@ -204,8 +209,8 @@ class Unfinished:
     def _read(self, part: Block) -> tuple[pa.Table, pa.Table] | None:
         """Read the tables of a part; None if it is damaged."""
         try:
-            decisions = _read(self._parts / f"{part.name}.decisions")
-            answers = _read(self._parts / f"{part.name}.answers")
+            decisions = _read(self.parts / f"{part.name}.decisions")
+            answers = _read(self.parts / f"{part.name}.answers")
         except (OSError, pa.ArrowException):  # truncated by a crash
             return None
         wanted = (DECISIONS, answers_schema(self.spec.ends_known))

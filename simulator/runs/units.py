@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 
@@ -84,8 +86,10 @@ def make_parts(
         for run in runs if at_once else ():
             stack.enter_context(run)
         if units:
-            specs = _shared([run.spec for run in runs])
-            results = workers.map(replayed, [specs] * len(units), units)
+            folders = [run.parts for run in runs] if workers.local else None
+            shared = _shared([run.spec for run in runs], folders)
+            workers.meanwhile(partial(import_module, "scipy.special"))  # for intervals; slow
+            results = workers.map(replayed, [shared] * len(units), units)
             with _merging(workers.jobs > 1) as merge:
                 for unit, parts in zip(units, results, strict=True):
                     for number, part in zip(unit.runs, parts, strict=True):
@@ -154,10 +158,14 @@ def _evenly(start: int, stop: int, pieces: int) -> Iterator[tuple[int, int]]:
 
 
 class Replays:
-    """Runs that are replayed in this process, with the last problem that they were replayed on."""
+    """Runs that are replayed in this process, with the last problem that they were replayed on.
 
-    def __init__(self, specs: Sequence[RunSpec]) -> None:
+    `folders` are those of the runs' parts, if this process is to store them.
+    """
+
+    def __init__(self, specs: Sequence[RunSpec], folders: Sequence[Path] | None) -> None:
         self.specs = specs
+        self.folders = folders
         self._problem: tuple[tuple[int, int], StoredProblem] | None = None
 
     def problem(self, block: Block) -> StoredProblem:
@@ -168,11 +176,19 @@ class Replays:
         return self._problem[1]
 
 
-def replayed(shared: Shared[Replays], unit: Unit) -> list[Part]:
-    """Replay a unit; return the part of each of its runs."""
+def replayed(shared: Shared[Replays], unit: Unit) -> list[Part | None]:
+    """Replay a unit; return the part of each of its runs, or None where it is stored."""
     replays = shared.value
     problem = replays.problem(unit.block)
-    return [_replayed(replays.specs[number], unit.block, problem) for number in unit.runs]
+    parts = list[Part | None]()
+    for number in unit.runs:
+        part = _replayed(replays.specs[number], unit.block, problem)
+        if replays.folders is None:
+            parts.append(part)
+        else:
+            part.store(replays.folders[number], unit.block)
+            parts.append(None)
+    return parts
 
 
 def _replayed(spec: RunSpec, block: Block, problem: StoredProblem) -> Part:
@@ -193,15 +209,15 @@ def _replayed(spec: RunSpec, block: Block, problem: StoredProblem) -> Part:
     return Part.of(done.decisions, done.answers, done.rule_halts)
 
 
-def _shared(specs: Sequence[RunSpec]) -> Shared[Replays]:
-    """Share runs with other processes.
+def _shared(specs: Sequence[RunSpec], folders: Sequence[Path] | None) -> Shared[Replays]:
+    """Share runs with other processes, and the folders in which these store parts.
 
     They differ only in their parameters, their judge, their budget, and numbers in a built-in name.
     """
     spec = specs[0]
     loaded = spec.loaded
     return Shared(
-        Replays(specs),
+        Replays(specs, folders),
         _opened,
         (loaded.source, loaded.in_process, loaded.timeout),
         [(each.loaded.spec, each.loaded.settings, each.budget) for each in specs],
@@ -209,6 +225,7 @@ def _shared(specs: Sequence[RunSpec]) -> Shared[Replays]:
         (spec.repeats, spec.seed, spec.serving),
         [each.judge for each in specs],
         (spec.probe_cost, spec.charging, spec.order),
+        folders,
     )
 
 
@@ -219,6 +236,7 @@ def _opened(
     how: tuple[int, int, Serving],
     judges: Sequence[RunJudge | None],
     costs: tuple[ProbeCost | None, Charging, Order],
+    folders: Sequence[Path] | None,
 ) -> Replays:
     """Load the policy and open the pools of runs in this process."""
     source, in_process, timeout = policy
@@ -232,5 +250,6 @@ def _opened(
         [
             RunSpec(load(name, typed), opened, budget, *how, judge, *costs)
             for (name, typed, budget), judge in zip(settings, judges, strict=True)
-        ]
+        ],
+        folders,
     )

@@ -1,8 +1,9 @@
 """The interface of workers, and what it takes to be sent to one.
 
 A command opens its workers once (`simulator.workers.opening`), as early as it can, and passes them
-down. Work is a function of a module, whose arguments and result can be pickled. It writes no file
-and reads none but the pools, so that it can run on another machine; its caller keeps its result.
+down. Work is a function of a module, whose arguments and result can be pickled. It reads no file
+but those of pools, so that it can run on another machine. On this machine, it may store its result
+in a folder of its caller.
 """
 
 from __future__ import annotations
@@ -33,10 +34,13 @@ class Workers(Executor):
         Number of calls that run at the same time.
     grain
         Least size of a call that pays, relative to one that pays in a process of this machine.
+    local
+        True if calls run on this machine, and can write to its folders.
     """
 
     jobs: int
     grain: int = 1
+    local: bool = True
 
     def map(  # type: ignore[override]
         self, work: Callable[..., T], /, *arguments: Iterable[Any]
@@ -54,6 +58,13 @@ class Workers(Executor):
             As from `work`, as soon as it is known.
         """
         raise NotImplementedError
+
+    def meanwhile(self, work: Callable[[], object]) -> None:
+        """Call `work` in another thread of this process once others have started.
+
+        It gets ready what this process needs when the calls have been made; without other processes
+        it is not called, and errors in it are left to when it is needed.
+        """
 
 
 class Here(Workers):

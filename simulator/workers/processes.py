@@ -34,7 +34,7 @@ T = TypeVar("T")
 AHEAD = 2
 """Calls that a process has at a time: one that it makes, and one that it goes on with."""
 
-START_AFTER = 0.25
+START_AFTER = 0.1
 """Seconds of calls in this process after which others start, if those left seem to take long."""
 
 WORTH_STARTING = 0.5
@@ -72,6 +72,7 @@ class Processes(Workers):
         self._starting: list[Future[None]] = []
         self._children: set[BaseProcess] = set()
         self._starter: Thread | None = None
+        self._meanwhile: list[Callable[[], object]] = []
         self._short, self._over = Event(), Event()
         self._lock = Lock()
         self._refused: UserError | None = None
@@ -131,7 +132,15 @@ class Processes(Workers):
             self._refused = error
         for each in self._starting:
             each.add_done_callback(calls.started)
+        for work in self._meanwhile:
+            if not self._over.is_set():
+                with suppress(Exception):
+                    work()
         self._over.wait()  # the processes end with the thread that started them
+
+    def meanwhile(self, work: Callable[[], object]) -> None:
+        """Call `work` in another thread of this process; see `Workers.meanwhile`."""
+        self._meanwhile.append(work)
 
     def submit(self, work: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call `work` in another process."""
@@ -184,6 +193,8 @@ class Processes(Workers):
                 self._kill()
             self._pool.shutdown(wait, cancel_futures=cancel_futures)
         self._over.set()
+        if self._starter is not None and self._starter is not current_thread():
+            self._starter.join()  # a thread that is importing must not outlive the interpreter
 
     def __exit__(
         self, kind: object, error: BaseException | None, trace: TracebackType | None

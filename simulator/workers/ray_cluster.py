@@ -65,6 +65,7 @@ class RayTasks(Workers):
     """
 
     grain = 8  # a task costs this process some milliseconds (benchmarks/ray_speed.py)
+    local = False
 
     def __init__(self, address: str = "", jobs: int | None = None) -> None:
         try:

@@ -37,8 +37,11 @@ MOST_AT_ONCE = 1 << 14
 KEPT_TRACES = 512
 """Number of traces up to which draws are kept for other problems: 0.3 MB for each repeat."""
 
+FEW_TRACES = 128
+"""Number of traces up to which a draw takes a 16th of that."""
+
 KEPT_DRAWS = 128
-"""Number of draws that are kept."""
+"""Number of draws that are kept; of few traces, 16 times as many."""
 
 MOST_NARROW = 1 << 16
 """Number of traces up to which two bytes hold the number of one."""
@@ -129,7 +132,9 @@ def cluster_at_hand(
     state = state_of(rng)
     narrow = _greedy is not None and traces <= MOST_NARROW
     placing = _Compiled(table, rows, rule) if narrow else _Placing(table, rows, rule)
-    draw = _kept_draw if keeps_draws and traces <= KEPT_TRACES else _draw
+    draw = _draw
+    if keeps_draws and traces <= KEPT_TRACES:
+        draw = _kept_draw if traces > FEW_TRACES else _kept_draw_of_few
     for first, last in _blocks(traces):
         drawn = draw(state, first, last)
         ended = placing.place(drawn.members, first, last)
@@ -191,6 +196,7 @@ def _draw(state: State, first: int, last: int) -> _Drawn:
 
 
 _kept_draw = lru_cache(maxsize=KEPT_DRAWS)(_draw)
+_kept_draw_of_few = lru_cache(maxsize=16 * KEPT_DRAWS)(_draw)
 """`sampler.rng` is the same for all problems of a repeat, and hence the draws."""
 
 

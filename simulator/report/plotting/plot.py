@@ -69,6 +69,11 @@ def plot(comparison: Comparison, kind: str) -> bytes:
     return picture(build_chart(comparison), kind)
 
 
+def render_nothing() -> None:
+    """Render an empty chart, which starts the renderer."""
+    picture(alt.Chart(alt.Data(values=[])).mark_point(), "png")
+
+
 def picture(chart: Any, kind: str) -> bytes:
     """Render a chart as the content of a file; `kind` is "png" (at twice the size) or "svg"."""
     file = io.BytesIO() if kind == "png" else io.StringIO()

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
 
-from judges.kinds.lexical import LexicalJudge
+from judges.kinds.lexical import NGRAMS, WORD, LexicalJudge, cosines
 from judges.protocol import all_pairs
 
 
@@ -42,6 +43,24 @@ def test_scores_are_cosines_of_words_and_pairs_of_words() -> None:
     pairs = all_pairs(4)
     expected = [cosine(prefixes, a, b) for a, b in pairs.tolist()]
     assert LexicalJudge().score(prefixes, pairs) == pytest.approx(expected, abs=1e-12)
+
+
+@settings(max_examples=100)
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "B", "é", "12", "+", "the", " ", "\n", "x", "İ"])).map(
+            "".join
+        ),
+        min_size=1,
+        max_size=9,
+    ).filter(lambda prefixes: any(map(str.strip, prefixes)))
+)
+def test_cosines_are_those_of_scikit_learn_to_the_last_bit(prefixes: list[str]) -> None:
+    vectors = TfidfVectorizer(
+        token_pattern=WORD, ngram_range=NGRAMS, sublinear_tf=True
+    ).fit_transform(prefixes)
+    expected = (vectors @ vectors.T).toarray().clip(0, 1)
+    assert cosines(prefixes).tobytes() == expected.tobytes()
 
 
 def test_equal_prefixes_have_1_and_those_without_a_common_word_0() -> None:

@@ -16,6 +16,7 @@ class Pickling(Here):
     """Workers in this process, which share nothing with it but what can be pickled."""
 
     jobs = 2
+    local = False
 
     def map(  # type: ignore[override]
         self, work: Callable[..., T], /, *arguments: Iterable[Any]

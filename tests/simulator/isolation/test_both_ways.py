@@ -205,7 +205,7 @@ def test_scores_at_hand_are_used_in_one_request(
         return reply(host, name, arguments)
 
     made = []
-    greedy._kept_draw.cache_clear()
+    greedy._kept_draw_of_few.cache_clear()
     for judge in (Table(), Judge()):
         for in_process in (False, True):
             if in_process and limits:
@@ -227,7 +227,8 @@ def test_scores_at_hand_are_used_in_one_request(
             assert requests.count("judge") == 0
             assert requests.count("greedy_clusters") == 4
     assert requests.count("judge") > 50
-    assert greedy._kept_draw.cache_info().currsize == (0 if limits else 4)  # no memory of strangers
+    kept = greedy._kept_draw_of_few.cache_info().currsize
+    assert kept == (0 if limits else 4)  # no memory of strangers
     assert all(each == made[0] for each in made)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from simulator.isolation import host
 from simulator.loading import load_policy
 from simulator.pools.pool import Pool
 from simulator.replay.serving import Serving
+from simulator.runs import making
 from simulator.runs.making import find_partial, make_run, new_folder, partial_folder
 from simulator.runs.results import read_results
 from simulator.runs.spec import RunSpec
@@ -397,3 +399,24 @@ def test_new_folders_do_not_collide(tmp_path: Path) -> None:
     partial_folder(second).mkdir()
     assert new_folder(tmp_path, "cons@64") not in (first, second)
     assert "/" not in new_folder(tmp_path, "a b/c").name
+
+
+def test_a_failed_run_is_removed_though_a_worker_stores_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partial = tmp_path / "run.partial"
+    (partial / "parts").mkdir(parents=True)
+    removed = []
+
+    def remove(folder: Path, ignore_errors: bool) -> None:
+        removed.append(folder)
+        shutil_rmtree(folder, ignore_errors=ignore_errors)
+        if len(removed) < 3:
+            (folder / "parts").mkdir(parents=True)
+            (folder / "parts" / "late.decisions").write_bytes(b"")
+
+    shutil_rmtree = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    making._remove(partial)
+    assert removed == [partial] * 3
+    assert not partial.exists()

@@ -245,6 +245,47 @@ def test_a_parameter_that_changed_no_decision_is_named(
     assert ["N" if name == "budget" else name for name in stored] == named
 
 
+SAME_AVERAGES = """
+from simulator import Policy
+
+class Mine(Policy):
+    requires = {"probes"}
+    answers = True
+    trace = 0
+    def solve(self, problem, sampler):
+        traces = sampler.start(2)
+        sampler.decode(traces[self.trace : self.trace + 1], tokens=4)
+        probed = sampler.probe(traces[self.trace : self.trace + 1])
+        return probed[0] if self.answers else None
+"""
+
+
+def test_equal_averages_are_not_taken_for_equal_answers_or_decisions(
+    cache: Path, tmp_path: Path
+) -> None:
+    write_pool(
+        tmp_path / "cache",
+        {
+            f"{number}": [T(20, "1", {3: wrong}), T(20, "1", {3: wrong})]
+            for number, wrong in enumerate("23")
+        },
+        benchmark="wrong-more",
+    )
+    (tmp_path / "mine.py").write_text(SAME_AVERAGES)
+    how: dict[str, Any] = {"repeats": REPEATS, "cache": cache, "in_process": True}
+    grid = parse_grid(["answers=True,False", "trace=0,1"])
+    plan = plan_runs(str(tmp_path / "mine.py"), grid, ["*wrong-more*"], **how)
+    summaries = make_sweep(plan, tmp_path / "out")
+    averages = [
+        [each["metrics"]["accuracy"], each["metrics"]["tokens_total"]]
+        for summary in summaries
+        for each in summary["pools"]
+    ]
+    assert averages == averages[:1] * 4
+    made = json.loads((tmp_path / "out" / "sweep.json").read_text())
+    assert made["changed_nothing"] == []
+
+
 def test_a_parameter_that_matters_at_one_budget_is_not_idle(cache: Path, tmp_path: Path) -> None:
     plan = planned(cache, "esc", "window=2,3", n=(2, 9))
     make_sweep(plan, tmp_path / "out")

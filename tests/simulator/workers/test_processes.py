@@ -90,6 +90,17 @@ def test_a_refused_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
             list(workers.map(time.sleep, [0.02] * 100))
 
 
+def test_the_caller_gets_ready_while_others_work() -> None:
+    ready: list[int] = []
+    with processes(2) as workers:
+        workers.meanwhile(lambda: operator.truediv(1, 0))  # told when it is needed
+        workers.meanwhile(lambda: ready.append(os.getpid()))
+        assert list(workers.map(abs, [-1])) == [1]
+        assert not ready  # no other has started
+        list(workers.map(time.sleep, [0.02] * 100))
+    assert ready == [os.getpid()]
+
+
 def _slow_pid(number: int) -> int:
     time.sleep(0.01)
     return os.getpid()

@@ -21,18 +21,18 @@ def play(policy: SAC, repeats: Repeats, answer_steps: int) -> Played:
         problem, rows=rows, before=before, length=problem.lengths, read=before, pause=answer_steps
     )
     asked = probes.passed(num_tokens)
-    steps = probes.steps(num_tokens, asked)[order]
+    steps = probes.steps(num_tokens, asked).take(order)
     answers, halted = problem.answer_class.copy(), np.flatnonzero(~finished)
     last_probe = problem.probes.offsets[halted] + asked[halted] - 1  # at which the rule held
     answers[halted] = problem.probes.answers[last_probe]
-    unfinished = np.count_nonzero(~finished[order], axis=1)
+    unfinished = np.count_nonzero((~finished).take(order), axis=1)
     return Played(
-        Tally(answers[order]).winners(),
-        num_tokens[order],
+        Tally(answers.take(order)).winners(),
+        num_tokens.take(order),
         np.zeros(order.shape),
         steps,
         steps.max(axis=1) + answer_steps * (unfinished > 0),
         halted_by=str(rule),
-        probe_calls=unfinished + asked[order].sum(axis=1),
+        probe_calls=unfinished + asked.take(order).sum(axis=1),
         rule_halts={type(rule).__name__: int(unfinished.sum())},
     )
