@@ -10,6 +10,7 @@ _WRAPPER = re.compile(
 )
 _MARKUP = re.compile(r"[*`$_\"'“”‘’]|\\[()\[\]]|\\[,;!: ]|\\q?quad(?![A-Za-z])|~")
 _WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_WIDE |= {0x24B6 + place: 65 + place % 26 for place in range(52)}  # Ⓐ to ⓩ
 _MOST = 2000
 """Most characters of a text that is read as an answer."""
 

@@ -16,9 +16,12 @@ _PAIRS = (
 )  # fmt: skip
 """Delimiters of Markdown, LaTeX and quotations."""
 
-_OPENING = re.compile(r"^(?:[\s}:]|#+(?=\s)|\\(?=\s))+")
+_SIGNS_AROUND = "\u2705\u2713\u2714\u2611\ufe0f\U0001f300-\U0001faff"
+"""Check marks and emoji."""
+
+_OPENING = re.compile(rf"^(?:[\s}}:{_SIGNS_AROUND}]|#+(?=\s)|\\(?=\s))+")
 _CLOSING = re.compile(
-    r"(?:[\s_`.。,;]|\*\*|(?<![\^A-Z])\*|(?<=[\s#])#|\\[\])]|(?<!\\)\\[,;!]|\\\\)$"
+    rf"(?:[\s_`.。,;{_SIGNS_AROUND}]|\*\*|(?<![\^A-Z])\*|(?<=[\s#])#|\\[\])]|(?<!\\)\\[,;!]|\\\\)$"
 )
 _BRACKETS = (("{", "}"), ("([", ")]"))
 _TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf)?|mathrm|mathbf)\s*\{([^{}]*)\}")
@@ -41,6 +44,7 @@ _TEMPLATE = re.compile(
     r"(?: (?:goes )?here| letter| choice| value| only)?"
 )
 _NOTHING = re.compile(r"[\s.…?_$\[\]<>{}*:,;\\-]*|\\?[lc]?dots")
+_EMPTY_SET = re.compile(r"\\\{[\s\\,]*\\\}")
 _FIRST = re.compile(
     r"(?:an?(?=\s+[a-z]{2})|one(?=\s+of)|the|that|in|to|as|if|when|where|what|which|it|this|these|those|we|you|they|she|he|there"
     r"|because|so|still|also|and|or|but|for|from|of|on|at|by|with|within|not|just|based|obtained|found"
@@ -118,8 +122,10 @@ def cut_prose(value: str, answer_kind: str) -> str:
 
 def fits(value: str, answer_kind: str, *, prose: bool) -> bool:
     """Check whether a value may be an answer: no template (`[your answer]`), and no mere prose."""
-    if not value or len(value) > MAX_ANSWER or _NOTHING.fullmatch(value):
+    if not value or len(value) > MAX_ANSWER:
         return False
+    if _NOTHING.fullmatch(value):
+        return _EMPTY_SET.fullmatch(value) is not None
     plain = " ".join(re.sub(r"\\text|[\W_]", " ", value).lower().split())
     if _TEMPLATE.fullmatch(plain):
         return False
