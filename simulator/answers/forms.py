@@ -43,10 +43,15 @@ _THINKING = re.compile(r"<(?:think|thinking|thought|reasoning|seed:think)>|\[THI
 
 _TAG = re.compile(
     r"<(?:final_?)?answer(?:\s[^<>]{0,80})?>((?:[^<]|<(?!/?(?:final_?)?answer\b))*+)"
-    r"(?:</(?:final_?)?answer>|\Z)|<final>([^<]{1,200})</final>|\[ANSWER\]([^\[]{1,200})\[/ANSWER\]",
+    r"</(?:final_?)?answer>",
     re.I,
 )
-"""A closing tag that a server's stop text has cut off ends with the text."""
+_OTHER_TAG = re.compile(
+    r"<(?:final_?)?answer>[ \n]*([^<\n.]{1,60}\.?\d*)\s*\Z|<final>([^<]{1,200})</final>"
+    r"|\[ANSWER\]([^\[]{1,200})\[/ANSWER\]",
+    re.I,
+)
+"""An opening tag at the end of a text, where a server's stop text has cut off the closing one."""
 
 _STATED = re.compile(
     r"[A-Z][^\n]{0,300}\s(?:is|are|was|equals?|be)\s+[:*_\s]*(?P<value>\\?\$?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
@@ -91,22 +96,20 @@ ADVERBS = re.compile(
     re.IGNORECASE,
 )
 _OTHER_WORDS = (
-    *("ntwort", "éponse", "espuesta", "esposta", "isposta", "awaban", "ibu", "твет", "答え"),
     *(
-        "正解",
-        "回答",
-        "解答",
-        "답",
-        "إجابة",
-        "جواب",
-        "उत्तर",
-        "উত্তর",
-        "సమాధానం",
-        "คำตอบ",
-        "选",
-        "選",
-        "正確",
+        "ntwort",
+        "éponse",
+        "espuesta",
+        "esposta",
+        "isposta",
+        "awaban",
+        "Jibu",
+        "jibu",
+        "твет",
+        "答え",
     ),
+    *("正解", "回答", "解答", "正確", "选", "選", "답", "إجابة", "جواب"),
+    *("उत्तर", "উত্তর", "సమాధానం", "คำตอบ"),
 )
 """Parts of the words for `answer` below: most texts have none, which is fast to see."""
 
@@ -170,8 +173,11 @@ def _boxes(text: str, answer_kind: str) -> Iterator[Place]:
 
 
 def _tags(text: str, answer_kind: str) -> Iterator[Place]:
-    for match in _last(_TAG, text):
-        value = (match[1] or match[2] or match[3] or "")[: MAX_ANSWER + 1].strip()
+    matches = [*_last(_TAG, text)]
+    if "nswer>" in text or "<final>" in text or "[ANSWER]" in text:
+        matches += _last(_OTHER_TAG, text)
+    for match in matches:
+        value = next(filter(None, match.groups()), "")[: MAX_ANSWER + 1].strip()
         stated = _STATED.fullmatch(value) if answer_kind == "math" else None
         yield match.start(), stated["value"] if stated else value
 
@@ -266,7 +272,8 @@ def _bare(text: str, answer_kind: str) -> Iterator[Place]:
 
 
 def _last_lines(text: str, answer_kind: str) -> Iterator[Place]:
-    return iter(()) if _THINKING.search(text) else last_lines(text, answer_kind)
+    found = [*last_lines(text, answer_kind)]
+    return iter(() if found and _THINKING.search(text) else found)
 
 
 FORMS: tuple[Form, ...] = (

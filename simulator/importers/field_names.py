@@ -63,9 +63,10 @@ FIELDS: dict[str, Field] = {
     "text": _field(
         "text response output completion generation trace content generated_text model_output "
         "full_text full_response response_text model_response raw_response raw_output "
-        "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout",
+        "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout "
+        "generated_response generated_solution generated_output model_solution llm_response",
         "solution sample path",
-        "messages",
+        "messages conversations conversation",
         one="text;messages",
         many="texts;lists of messages",
     ),

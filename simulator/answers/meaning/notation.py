@@ -37,7 +37,6 @@ _UNICODE |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F) if code 
 _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+")
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10\s*\^)")
-_ALONE = re.compile(r"\\+\s*$")
 _EMPTY_SET = re.compile(r"\\\{\s*\\\}")
 _MATH = re.compile(r"\$+([^$]*)\$+|\\\((.*)\\\)|\\\[(.*)\\\]", re.DOTALL)
 _SIZE = re.compile(
@@ -74,7 +73,7 @@ _QUALIFIED = re.compile(
     r"|(?:,|\()\s*[a-zA-Z]\s*\\in\s*\\mathbb\s*(?:\{\s*[CNQRZ]\s*\}|[CNQRZ])\s*\)?)$",
     re.DOTALL,
 )
-"""What is said of letters behind it: `cx \\text{ for any } c`, `k\\pi, k \\in \\mathbb{Z}`."""
+"""Conditions on letters after a formula: `cx \\text{ for any } c`, `k\\pi, k \\in \\mathbb{Z}`."""
 
 _MODULO = re.compile(r"\(\s*mod(?:ulo)?\s+([0-9]+)\s*\)")
 _TEXT_FONT = (
@@ -169,7 +168,9 @@ def plain(answer: str) -> str:
     if len(text) > MAX_LENGTH or not text:
         return text
     text = _SUPERSCRIPT.sub(_raised, _unwrapped(text).translate(_UNICODE))
-    text = _LOST_FRACTION.sub(r"\\frac", _ALONE.sub("", text))
+    if "rac" in text:
+        text = _LOST_FRACTION.sub(r"\\frac", text)
+    text = text.rstrip("\\ ")
     if "\\begin" in text:
         # A command in their place, as `\\ ` and `\\,` would be spaces after a backslash.
         text = _ROW_END.sub(r"\\cr ", text)
@@ -180,7 +181,8 @@ def plain(answer: str) -> str:
     )
     text = _THIN_THOUSANDS.sub(_joined, text)
     text = _SPACE.sub(" ", _THIN.sub("", text))
-    text = _without_fonts(_COMPOUND_UNIT.sub("", _QUALIFIED.sub("", text)))
+    if "\\" in text:
+        text = _without_fonts(_COMPOUND_UNIT.sub("", _QUALIFIED.sub("", text)))
     text = _with_commands(_SPACE.sub(" ", text))
     text = _unwrapped(text.strip("*")).replace("**", "^")
     text = _OPTION.sub("", text, count=1) if _OPTION.match(text) else text
@@ -188,9 +190,10 @@ def plain(answer: str) -> str:
     text = _PERCENT.sub(r"\\%", _ORDINAL.sub("", text))
     if not _TRIGONOMETRY.search(text):
         text = _DEGREE.sub("", text)
-    text = _MODULO.sub(
-        r"\\pmod{\1}", _NEARLY.sub("", text, count=1) if _NEARLY.match(text) else text
-    )
+    nearly = _NEARLY.match(text)
+    text = text[nearly.end() :] if nearly else text
+    if "mod" in text:
+        text = _MODULO.sub(r"\\pmod{\1}", text)
     text = _CONJUNCTION.sub(" , ", _TIMES_TEN.sub(r"\\times ", text))
     text = _EMPTY_SET.sub(r"\\emptyset", text)
     text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())
@@ -202,9 +205,15 @@ def plain(answer: str) -> str:
 
 def _with_commands(text: str) -> str:
     r"""Write plain names and signs of operations as LaTeX has them: `sqrt(2)`, `pi`, `0.(3)`."""
-    text = _UNDERSCORED_THOUSANDS.sub(_joined, text)
-    text = _REPEATED_IN_BRACKETS.sub(r"\1.\\overline{\2}", text)
-    text = _CHOOSE.sub(r"\\binom{\1}{\2}", _BARE_COMMAND.sub(r"\\\g<0> ", text))
+    if "_" in text:
+        text = _UNDERSCORED_THOUSANDS.sub(_joined, text)
+    if ".(" in text:
+        text = _REPEATED_IN_BRACKETS.sub(r"\1.\\overline{\2}", text)
+    if "choose" in text:
+        text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    text = _BARE_COMMAND.sub(r"\\\g<0> ", text)
+    if "sqrt" not in text:
+        return text
     for match in reversed([*_ROOT_IN_BRACKETS.finditer(text)]):
         end = _closing(text, match.end())
         if end is not None:
