@@ -33,6 +33,7 @@ from simulator.answers.meaning.readings import (
     Unread,
     as_text,
     gathered,
+    same,
     scalar,
     sequence,
 )
@@ -288,6 +289,9 @@ def _bare_list(parts: Sequence[str]) -> Reading:
         _element(side[-1] if name else part)
         for name, side, part in zip(names, sides, parts, strict=True)
     ]
+    for element in elements:
+        if all(same(element, other) for other in elements):
+            return element  # one value in several spellings: `0.3333333, \frac{1}{3}`
     found = gathered("set", elements)
     ordered_key = sequence("()", elements).key
     if found.key[0] != "set":
