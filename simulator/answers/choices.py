@@ -9,8 +9,10 @@ _WRAPPER = re.compile(
     r"\s*\{([^{}]*)\}"
 )
 _MARKUP = re.compile(r"[*`$_\"'“”‘’]|\\[()\[\]]|\\[,;!: ]|\\q?quad(?![A-Za-z])|~")
-_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_WIDE: dict[int, int | str] = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _WIDE |= {0x24B6 + place: 65 + place % 26 for place in range(52)}  # Ⓐ to ⓩ
+_WIDE |= {ord(theirs): ours for theirs, ours in zip("أبجدঅবডঢ", "ABCD" * 2, strict=True)}
+_WIDE |= dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), "")
 _MOST = 2000
 """Most characters of a text that is read as an answer."""
 

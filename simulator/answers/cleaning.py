@@ -19,7 +19,7 @@ _PAIRS = (
 _SIGNS_AROUND = "\u2705\u2713\u2714\u2611\ufe0f\U0001f300-\U0001faff"
 """Check marks and emoji."""
 
-_OPENING = re.compile(rf"^(?:[\s}}:{_SIGNS_AROUND}]|#+(?=\s)|\\(?=\s))+")
+_OPENING = re.compile(rf"^(?:[\s}}:{_SIGNS_AROUND}]|#+(?=\s)|\\(?=\s)|\\n(?![a-zA-Z]))+")
 _CLOSING = re.compile(
     rf"(?:[\s_`.。,;{_SIGNS_AROUND}]|\*\*|(?<![\^A-Z])\*|(?<=[\s#])#|\\[\])]|(?<!\\)\\[,;!]|\\\\)$"
 )
@@ -33,9 +33,15 @@ _COMMENT = re.compile(
       |\s+[(]?(?:because|since|where|rather\ than|instead\ of|so\ (?:the|we|it|that)
                  |as\ (?:the|we|it|this|there|required|expected|desired|shown))\b
       |\s+and\ (?:we|this|it|so|hence|thus)\b|\s+[–—]\s|\s+\((?:or|i\.e\.|that\ is|approximately)\b
+      |\s+[(\[]confidence\b
       |\s+I\ hope\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_VERDICT = re.compile(
+    r"([\s*_\"'$]*(?:yes|no|true|false)\b[*_\"']*)\s*[,;:–—]\s*\S.*", re.I | re.DOTALL
+)
+"""A verdict that is explained in its sentence: `Yes, the coin is still heads up`."""
+
 _SPELT_OUT = re.compile(r"(?<=[\d$%*}])(?:\s+\([a-z][a-z -]*\)\W*|:\s+[A-Za-z]{2,}.*)$")
 _TEMPLATE = re.compile(
     r"(?:(?:insert|put|write|place|your|the|my|a|an|final|correct|numerical|numeric|single|short"
@@ -116,6 +122,8 @@ def cut_prose(value: str, answer_kind: str) -> str:
             break
     if answer_kind == "math":
         value = _SPELT_OUT.sub("", value)
+    if verdict := _VERDICT.fullmatch(value):
+        return verdict[1]
     comment = _COMMENT.search(value)
     return value[: comment.start()] if comment and value[: comment.start()].strip() else value
 

@@ -66,8 +66,13 @@ r"""`\frac` of which JSON or a shell took the backslash, and perhaps the letter 
 _CHOOSE = re.compile(r"\{?\s*([0-9]+|[a-zA-Z])\s*\\choose\s+([0-9]+|[a-zA-Z])\s*\}?")
 _REPEATED_IN_BRACKETS = re.compile(r"(?<![0-9.])([0-9]+)\.\(([0-9]{1,20})\)(?![0-9])")
 _NEARLY = re.compile(
-    r"(?:about|approximately|approx\.?|around|roughly|nearly)\s+(?=[-+]?[0-9.\\])|\\sim\s+", re.I
+    r"(?:there (?:are|is) )?(?:(?:about|approximately|approx\.?|around|roughly|nearly|exactly|only"
+    r"|there (?:are|is)|a total of)\s+)(?=[-+]?[0-9.\\])|\\sim\s+",
+    re.I,
 )
+_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{0,30}(?::\s+|\s*:=\s*)(?=[-+]?[0-9.\\($])")
+_MARKS = re.compile(r"\\(?:checkmark(?![a-zA-Z])|#)")
+_FANCY_DIGITS = re.compile(r"\\math(?:bb|cal|scr|frak)\s*\{\s*([0-9.,]+)\s*\}")
 _QUALIFIED = re.compile(
     r"(?<=\S)\s*(?:,?\s*\\text\s*\{\s*for\s+(?:all|any|every|each)\b[^{}]*\}.*"
     r"|(?:,|\()\s*[a-zA-Z]\s*\\in\s*\\mathbb\s*(?:\{\s*[CNQRZ]\s*\}|[CNQRZ])\s*\)?)$",
@@ -75,6 +80,7 @@ _QUALIFIED = re.compile(
 )
 """Conditions on letters after a formula: `cx \\text{ for any } c`, `k\\pi, k \\in \\mathbb{Z}`."""
 
+_PLAIN_MODULO = re.compile(r"(?<=[0-9)}])\s+mod(?:ulo)?\s+(?=[0-9])")
 _MODULO = re.compile(r"\(\s*mod(?:ulo)?\s+([0-9]+)\s*\)")
 _TEXT_FONT = (
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|textnormal|textup|emph|mbox|hbox|mathrm|mathbf"
@@ -130,6 +136,12 @@ _UNIT_WORDS = (
     "yards?|acres?|hectares?|hours?|minutes?|seconds?|days?|weeks?|months?|years?|mph|kmph|km/h|"
     "m/s|cm|mm|km|kg|mg|ml|mL|ft|lbs?|oz|hrs?|mins?|secs?|sq|square|cubic"
 )
+_REMARK = re.compile(
+    rf"(?<=[0-9}}])\s*\(\s*(?:(?:exact(?:ly)?|approx(?:imately)?|rounded|(?:in )?total|ways?|final"
+    rf"|simplified|{_UNIT_WORDS})(?:\s+(?:answer|value|form|units?))?|(?:since|because|i\.e\.).*)\s*\)$"
+)
+"""Words in brackets that say nothing of the value: `7 (exact)`, `7 (since 3 + 4)`."""
+
 _UNITS = re.compile(
     rf"(?:(?<=[0-9}})\]])|(?<=\\pi)|(?<=\\pi ))\s*(?:(?:{_UNIT_WORDS})(?![a-zA-Z])\.?"
     r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
@@ -182,6 +194,7 @@ def plain(answer: str) -> str:
     text = _THIN_THOUSANDS.sub(_joined, text)
     text = _SPACE.sub(" ", _THIN.sub("", text))
     if "\\" in text:
+        text = _FANCY_DIGITS.sub(r"\1", _MARKS.sub("", text))
         text = _without_fonts(_COMPOUND_UNIT.sub("", _QUALIFIED.sub("", text)))
     text = _with_commands(_SPACE.sub(" ", text))
     text = _unwrapped(text.strip("*")).replace("**", "^")
@@ -190,10 +203,12 @@ def plain(answer: str) -> str:
     text = _PERCENT.sub(r"\\%", _ORDINAL.sub("", text))
     if not _TRIGONOMETRY.search(text):
         text = _DEGREE.sub("", text)
-    nearly = _NEARLY.match(text)
-    text = text[nearly.end() :] if nearly else text
+    for before in (_LABEL, _NEARLY):
+        found = before.match(text)
+        text = text[found.end() :] if found else text
+    text = _REMARK.sub("", text.rstrip())
     if "mod" in text:
-        text = _MODULO.sub(r"\\pmod{\1}", text)
+        text = _PLAIN_MODULO.sub(r" \\bmod ", _MODULO.sub(r"\\pmod{\1}", text))
     text = _CONJUNCTION.sub(" , ", _TIMES_TEN.sub(r"\\times ", text))
     text = _EMPTY_SET.sub(r"\\emptyset", text)
     text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())

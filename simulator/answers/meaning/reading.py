@@ -64,6 +64,11 @@ _NO_SOLUTION = re.compile(
 _GROUPS = re.compile(r"[-+]?[1-9][0-9]{0,2}(?:,[1-9][0-9]{2})+")
 """Numbers in brackets that are no thousands: `(100,200)` is a pair, unlike `(1,000)`."""
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
+_IMPLIED = re.compile(
+    r".+\\(?:Rightarrow|Longrightarrow|implies)(?![a-zA-Z])([^a-zA-Z]*[0-9][^a-zA-Z]*)", re.S
+)
+"""A number after the steps to it: `\\frac{2}{5} \\Rightarrow 7`."""
+
 _RESIDUE = re.compile(r"([^=<>]+?)\(?\\pmod\s*\{?\s*([0-9]+)\s*\}?\)?")
 _MATRIX = re.compile(
     r"[(\[]?\s*\\begin\s*\{([pbB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}\s*[)\]]?",
@@ -150,6 +155,8 @@ def _element(text: str) -> Reading:
         return _element(builder[1])
     if matrix := _MATRIX.fullmatch(text):
         return _matrix(matrix[2])
+    if implied := _IMPLIED.fullmatch(text):
+        return _element(implied[1])
     if "\\approx" in text:
         first, _, last = text.partition("\\approx")
         return _element(first if first.strip() and not _is_name(first) else last)

@@ -1,6 +1,7 @@
 r"""Answers of the kinds that public reports found read wrongly, by this project or another.
 
-Each group names its source, a repository and an issue or a file. The inputs are made by hand.
+Each group names its source, a repository and an issue or a file; after `like`, one of the same
+kind. The inputs are made by hand.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ FOUND: dict[str, list[Case]] = {
         ("choice", "C", "本题选 C。", True),
         ("choice", "C", "【答案】C", True),
         ("choice", "C", "选项C是错的", False),
+        ("choice", "B", "الإجابة: ب", True),
+        ("choice", "C", "উত্তর: ড", True),
+        ("choice", "C", "Answer:\u200b\u200bC", True),
+        ("choice", "B", "الإجابة: بعد ذلك", False),
     ],
     "open-compass/opencompass#1688": [
         ("choice", "C", "答案应该选C", True),
@@ -71,7 +76,7 @@ FOUND: dict[str, list[Case]] = {
         ("choice", "A", "I would pick C — a safe choice.", False),
         ("choice", "C", "c. 31", True),
     ],
-    "lm-sys/FastChat fastchat/llm_judge/common.py": [
+    "lm-sys/FastChat fastchat/llm_judge/data/judge_prompts.jsonl": [
         ("choice", "C", "Both are fine.\nMy final verdict is: [[C]]", True)
     ],
     "huggingface/lighteval#734": [
@@ -79,7 +84,10 @@ FOUND: dict[str, list[Case]] = {
         ("choice", "A", "A. Zinc does not.\nC. Copper does.", False),
     ],
     "huggingface/Math-Verify#76": [("math", "31", "✅ Final Answer: **31** ✅", True)],
-    "huggingface/Math-Verify#57": [
+    "EleutherAI/lm-evaluation-harness#3644": [
+        ("math", "3, 5, 7", r"\boxed{3}, \boxed{5}, \boxed{7}", True),
+        ("math", "7", r"\boxed{3}, \boxed{5}, \boxed{7}", False),
+        ("math", "3", "Mark your solution with \\boxed. The answer is 3.", True),
         ("math", "1, 31", r"The roots are $\boxed{1}$ and $\boxed{31}$.", True),
         ("math", "31", r"The roots are $\boxed{1}$ and $\boxed{31}$.", False),
         ("math", "(1, 31)", r"$a = \boxed{1}, b = \boxed{31}$", True),
@@ -87,30 +95,43 @@ FOUND: dict[str, list[Case]] = {
         ("math", "31", r"Case 1 gives \boxed{1}. And in all, \boxed{31}.", True),
         ("choice", "C", r"\boxed{A} and \boxed{C}", False),
     ],
-    "deepseek-ai/DeepSeek-R1 tokenizer_config.json": [
+    "special tokens of DeepSeek, in public dumps of decoded texts": [
         ("math", "31", "The answer is 31<｜end▁of▁sentence｜>", True),
         ("choice", "C", "**C**<｜end▁of▁sentence｜>", True),
     ],
     # without special tokens, the channels of gpt-oss run together
-    "openai/harmony docs/format.md": [
+    "oobabooga/textgen#7374": [
         ("math", "31", r"analysisMaybe \boxed{30}?assistantfinalThe answer is **31**.", True),
         ("math", "30", r"analysisMaybe \boxed{30}?assistantfinalThe answer is **31**.", False),
     ],
     # servers cut stop texts, such as </answer>, off
-    "Jiayi-Pan/TinyZero verl/utils/reward_score/countdown.py": [
+    "vllm-project/vllm#1973": [
         ("math", "31", "<think>30?</think>\n<answer>31", True),
         ("math", "31", "<answer>The total is $31.</answer>", True),
         ("math", "31", '<answer type="number">31</answer>', True),
         ("math", "31", "<answer>We have 30 or 31</answer>", False),
     ],
+    "skylight-org/skylight-research#34": [("math", "31", r"<boxed{31}\).</answer>", True)],
+    "hiyouga/EasyR1#382": [("math", "31", "Answer: `$31$`", True)],
+    "like hud-evals/hud-python#659": [
+        ("math", "31", "Answer: 31 (confidence: 95%)", True),
+        ("math", "95", "Answer: 31 (confidence: 95%)", False),
+    ],
     "huggingface/smolagents final_answer": [("math", "31", 'final_answer("31")', True)],
-    "hendrycks/math modeling/math_equivalence.py": [
+    "huggingface/lighteval#140": [
         ("math", "31", r"It is \framebox{31}", True),
         ("math", "31", r"It is \boxed31", True),
         ("math", "31", "It is boxed{31}", True),
     ],
+    "Yiwei98/ESC GPT4_result/coin_flip/T0.7.jsonl": [
+        ("text", "yes", "A: Yes, the lamp is still on.", True),
+        ("text", "no", "Nobody touched it. The answer is no: the lamp was off.", True),
+        ("text", "no", "A: Yes, the lamp is still on.", False),
+        ("text", "no", "A: Nobody, as it is off.", False),
+    ],
     # a last sentence that takes the box back
-    "huggingface/Math-Verify#44": [
+    "EvolvingLMMs-Lab/lmms-eval#1511, thinking-machines-lab/tinker-cookbook#895": [
+        ("math", "7", r"First, \boxed{5}. That is wrong; the answer is \boxed{7}.", True),
         ("math", "31", r"So \boxed{30}. Wait, that is wrong: the answer is 31.", True),
         ("math", "30", r"So \boxed{30}. Wait, that is wrong: the answer is 31.", False),
         ("math", "30", r"So \boxed{30}. Wait: the answer is correct.", True),
@@ -159,10 +180,26 @@ SAME: dict[str, list[tuple[str, str]]] = {
         (r"k\pi", r"k\pi, k \in \mathbb{Z}"),
     ],
     "NVIDIA-NeMo/Skills#1074": [("16", "016")],
+    "modelscope/ms-swift#4541": [(r"a=1 \text{ or } a=-2", "1, -2")],
+    # marks, labels and remarks around the value
+    "hud-evals/hud-python#659": [
+        ("31", r"31\ \checkmark"),
+        ("31", r"\#31"),
+        ("31", r"\mathbb{31}"),
+        ("31", r"\text{There are }31\text{ ways}"),
+        ("31", r"31 \text{ (exact)}"),
+        ("31", r"31\ (\text{since }9+22)"),
+        ("31", "n := 31"),
+        ("31", "Total: 31"),
+        ("31", r"\frac{9}{22} \Rightarrow 9+22=31"),
+        ("2", "17 mod 5"),
+    ],
     "open-compass/opencompass#2647": [("8000000", "8_000_000"), ("8,000", r"\boxed{8{,}000}")],
     "QwenLM/Qwen2.5-Math#29": [
         ("(300,200)", r"\left( 300, 200 \right)"),
         ("[300,400)", r"300 \leq x < 400"),
+    ],
+    "like EleutherAI/lm-evaluation-harness#4030": [
         (r"\emptyset", r"\{\}"),
         (r"\text{No solution}", "no real solutions"),
         (r"\emptyset", r"\text{there is no solution}"),
@@ -177,7 +214,7 @@ SAME: dict[str, list[tuple[str, str]]] = {
 
 APART: dict[str, list[tuple[str, str]]] = {
     # what a unit is not
-    "hendrycks/math modeling/math_equivalence.py": [
+    "like BunsenFeng/model_collaboration#122": [
         (r"6:45\text{ AM}", r"6:45\text{ PM}"),
         ("5", "5 dozen"),
         ("5", r"5\text{ dozen}"),
@@ -191,6 +228,8 @@ APART: dict[str, list[tuple[str, str]]] = {
         ("(300,200)", "300200"),
         ("300200", "(300,200)"),
         ("(300,200)", "(200,300)"),
+    ],
+    "like EleutherAI/lm-evaluation-harness#4030": [
         ("[[1,2],[3,4]]", r"\begin{pmatrix}1&3\\2&4\end{pmatrix}"),
         ("2:3:7", "2:3"),
         ("2:3:7", "2:7:3"),
@@ -206,6 +245,14 @@ APART: dict[str, list[tuple[str, str]]] = {
         (r"1:2:3:\ldots", r"1:4:9:\ldots"),
         (r"\frac{1}{2004!}", r"\frac{1}{2006!}"),
     ],
+    "hud-evals/hud-python#659": [
+        ("31", r"31 \text{ (base eight)}"),
+        ("0.3", "0.3 (repeating)"),
+        ("31", r"31 \text{ (thousands)}"),
+        ("31", "at least 31"),
+        ("2", "17 mod 6"),
+    ],
+    "huggingface/Math-Verify#64": [("f(t) = 0", r"\forall t>0, f(t) = 0")],
     "huggingface/Math-Verify#60": [("3x - y + 13 = 0", "3x + 4y + 14 = 0")],
     "huggingface/Math-Verify#47": [("1331 and 1728", "1728")],
 }

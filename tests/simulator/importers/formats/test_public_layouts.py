@@ -1,6 +1,7 @@
 """Layouts of files that public programs write come in whole, by their own names.
 
-Each test names its source, a repository and an issue or a file. The inputs are made by hand.
+Each test names its source, a repository and an issue or a file; after `like`, one of the same kind.
+The inputs are made by hand.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def tgi(**more: Any) -> Row:
     return {"generated_text": r"so \boxed{4}", "details": details | more}
 
 
-# huggingface/text-generation-inference#868 (top_tokens), docs/openapi.json (best_of_sequences)
+# huggingface/text-generation-inference#604, #868 (top_tokens), and its best_of_sequences
 @pytest.mark.parametrize("as_list", [False, True])
 def test_the_details_of_tgi_have_tokens_and_alternatives(tmp_path: Path, as_list: bool) -> None:
     other = {
@@ -138,7 +139,7 @@ def test_a_choice_may_hold_the_list_of_tokens_itself(tmp_path: Path) -> None:
     assert confidences(problem) == [1.0, 1.25]
 
 
-# NVIDIA-NeMo/Skills#497: rows with usage beside the text
+# like NVIDIA-NeMo/Skills#497: rows with usage beside the text
 def test_the_usage_of_a_row_is_its_length(tmp_path: Path) -> None:
     row = {"problem_id": "p", "gold_answer": "4", "response": r"\boxed{4}"}
     usage = {"prompt_tokens": 3, "completion_tokens": 7, "total_tokens": 10}
@@ -148,15 +149,15 @@ def test_the_usage_of_a_row_is_its_length(tmp_path: Path) -> None:
 
 
 THOUGHTS: dict[str, Row] = {
-    # thinking-machines-lab/tinker-cookbook#51, ollama/ollama docs/api.md
+    # thinking-machines-lab/tinker-cookbook#51, fw-ai/cookbook#378
     "thinking": {"role": "assistant", "thinking": r"hm \boxed{5}", "content": r"\boxed{4}"},
-    # OpenRouterTeam docs, reasoning tokens
+    # like vllm-project/vllm#27653, in OpenRouter's form
     "reasoning_details": {
         "role": "assistant",
         "content": r"\boxed{4}",
         "reasoning_details": [{"type": "reasoning.text", "text": r"hm \boxed{5}"}],
     },
-    # anthropics/anthropic-sdk-python, blocks of a message
+    # like sgl-project/sglang#22135, parts of a message
     "parts": {
         "role": "assistant",
         "content": [
@@ -182,7 +183,7 @@ def test_the_parts_of_one_message_are_one_text(tmp_path: Path) -> None:
     assert problem.texts == ["<think>\nhm \\boxed{5}\n</think>\n\n\\boxed{4}"]
 
 
-# open-thoughts/OpenThoughts-114k (conversations), NVIDIA-NeMo/Automodel#2348 (ShareGPT)
+# NVIDIA-NeMo/Automodel#2348 (ShareGPT), and the data set OpenThoughts
 @pytest.mark.parametrize(("asks", "says"), [("human", "gpt"), ("user", "assistant")])
 def test_conversations_of_sharegpt(tmp_path: Path, asks: str, says: str) -> None:
     said = r"<|begin_of_thought|>\boxed{5}<|end_of_thought|> It is \boxed{4}"
@@ -193,7 +194,7 @@ def test_conversations_of_sharegpt(tmp_path: Path, asks: str, says: str) -> None
     assert problem.correct.tolist() == [True]
 
 
-# GAIR-NLP/LIMO, nvidia/OpenMathReasoning
+# columns of the data sets LIMO and OpenMathReasoning
 @pytest.mark.parametrize("column", ["generated_responses", "generated_solution"])
 def test_columns_of_generated_texts_are_known(tmp_path: Path, column: str) -> None:
     texts = [r"\boxed{4}", r"\boxed{5}"]
@@ -203,7 +204,7 @@ def test_columns_of_generated_texts_are_known(tmp_path: Path, column: str) -> No
     assert problem.correct.tolist() == [True, False][: len(problem.lengths)]
 
 
-# mlfoundations/evalchemy: results of a task are two levels down
+# like mlfoundations/evalchemy#52: results of a task are two levels down
 def test_the_list_of_problems_may_be_deeper_in_an_object(tmp_path: Path) -> None:
     example = {"problem": "2+2", "expected_answer": "4", "model_outputs": [r"\boxed{4}"]}
     content = {"results": {"AIME24": {"examples": [example]}}, "config": {"model": "m"}}
@@ -216,7 +217,7 @@ def test_the_list_of_problems_may_be_deeper_in_an_object(tmp_path: Path) -> None
         load(tmp_path / "other", "deepprune", content, name="in.json", **columns)
 
 
-# huggingface/text-generation-inference#604: lists of tokens are no traces
+# like huggingface/text-generation-inference#604: lists of tokens are no traces
 def test_lists_of_tokens_are_not_taken_for_traces(tmp_path: Path) -> None:
     row = {"problem_id": "p", "gold_answer": "4"} | tgi()
     _, problem = load(tmp_path, "deepprune", row, logprobs="details.top_tokens")
@@ -224,7 +225,7 @@ def test_lists_of_tokens_are_not_taken_for_traces(tmp_path: Path) -> None:
     assert confidences(problem) == [1.0, 1.25]
 
 
-# OpenBMB/OlympiadBench: final_answer is a list of one
+# as in the data set OlympiadBench, where final_answer is a list of one
 def test_a_gold_answer_in_a_list_of_one(tmp_path: Path) -> None:
     row = {"problem_id": "p", "gold_answer": ["4"], "text": r"\boxed{4}"}
     _, problem = load(tmp_path, "jsonl", row)
@@ -244,3 +245,15 @@ def test_any_of_several_targets_of_the_harness_is_right(tmp_path: Path) -> None:
     _, problem = load(tmp_path, "lm-eval", row, name="samples_t.jsonl")
     assert problem.correct.tolist() == [True, True, False]
     assert problem.pool.info.accepted == {"00000": ["four"]}
+
+
+# like skylight-org/skylight-research#34, where answers are lists in texts
+def test_a_list_of_responses_in_one_text_is_refused(tmp_path: Path) -> None:
+    texts = json.dumps([r"\boxed{4}", r"\boxed{5}"])
+    row = {"problem_id": "p", "gold_answer": "4", "text": texts}
+    with pytest.raises(UserError, match="text is a list in a text .* write the list itself"):
+        load(tmp_path, "jsonl", row)
+    (tmp_path / "other").mkdir()
+    row = {"problem_id": "p", "gold_answer": "4", "text": '["A", so] it is \\boxed{4}'}
+    _, problem = load(tmp_path / "other", "jsonl", row)
+    assert problem.correct.tolist() == [True]
