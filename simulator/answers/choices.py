@@ -26,6 +26,7 @@ _LETTER = re.compile(
           |\s+(?P<said>(?:because|since|as|is|not|and\ not|rather|instead|due)\b.*)\Z)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_LABEL = re.compile(r"\([a-j]\)")
 _SECOND = re.compile(
     r"[\s,;/&+.:()\[\]-]*(?:(?:and|or|and/or|oder|to)\b[\s(\[]*)?(?P<letter>III?|IV|[A-Z])[)\]]?"
     r"(?=\s*(?:\Z|[,;.)\]/&?!]|(?:and|or|are)\b))"
@@ -63,9 +64,10 @@ def letter_of(text: str) -> str | None:
 
 
 def is_letter(text: str) -> bool:
-    """Check whether a gold answer is one capital letter, alone or wrapped (`(C)`, `C.`)."""
+    """Check for a letter as a gold answer: a capital, alone or wrapped (`(C)`, `C.`), or `(c)`."""
     letter = letter_of(text) if len(text) <= _MOST else None
     bare = text
     for _ in range(3):
         bare = _WRAPPER.sub(r"\1", bare)
-    return letter is not None and re.sub(r"[\W_]", "", bare) == letter
+    alone = re.sub(r"[\W_]", "", bare)
+    return letter is not None and (alone == letter or _LABEL.fullmatch(bare.strip()) is not None)

@@ -70,7 +70,7 @@ _ALONE = re.compile(
 
 _UNFINISHED = re.compile(r"[=+\-<(\[{:]$|\\f?box")
 _SIGNS = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅=+^|]")
-_PHRASE = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+){0,3}")
+_PHRASE = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+){0,3}|\([^\W\d_]{1,4}\)")
 _MOST_WORDS = {"math": 8, "text": 12}
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 

@@ -88,6 +88,8 @@ def find_answer(
         A pattern takes too long.
     """
     text = _without_special_end(text)
+    if text.endswith("</answer>") and "<answer" not in text:  # which was in the prompt
+        text = text.removesuffix("</answer>")
     for pattern in patterns:
         value = _matched(pattern, text)
         if value:

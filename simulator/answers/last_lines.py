@@ -34,12 +34,13 @@ _CELL = re.compile(
 _OPTION = (
     r"(?:(?i:the\ )?(?i:option|choice|answer|letter)\s+)?"
     r"(?P<value>[*_]{0,2}[(\[]?[A-Z][)\]]?[*_]{0,2})"
-    r"(?=[\s*_]*(?:\Z|[.,;:!)\n—–]|(?:because|since|as|due)\b|is\ (?:the|my)\b))"
+    r"(?=[\s*_]*(?:\Z|[.,;:!)\n—–]|(?:because|since|as|due)\b|is\ (?:the|my|correct|right)\b))"
 )
 _CHOSEN = re.compile(
-    rf"""\b(?i:I(?:\ would|'d|\ will|'ll)?\ (?:choose|pick|select|go\ with|opt\ for)
-        |(?:my|the)\ choice(?:\ is|:)|(?:which\ is|corresponds\ to|matches)
-        |^(?:so|thus|hence|therefore)\b,?)[\s*_]+{_OPTION}""",
+    rf"""(?i:\bI(?:\ would|'d|\ will|'ll)?\ (?:choose|pick|select|go\ with|opt\ for)
+        |\b(?:my|the)\ choice(?:\ is|:)|\b(?:which\ is|corresponds\ to|matches)
+        |^\W*(?:(?:so|thus|hence|therefore|select|pick|choose)\b,?|final:|[>→⇒∴✓✔✅])
+        )[\s*_]+{_OPTION}""",
     re.VERBOSE,
 )
 _VERDICT = re.compile(r"\[\[(?P<value>[A-Z])\]\]")

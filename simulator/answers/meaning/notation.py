@@ -70,7 +70,13 @@ _NEARLY = re.compile(
     r"|there (?:are|is)|a total of)\s+)(?=[-+]?[0-9.\\])|\\sim\s+",
     re.I,
 )
-_LABEL = re.compile(r"[A-Za-z][A-Za-z ]{0,30}(?::\s+|\s*:=\s*)(?=[-+]?[0-9.\\($])")
+_LABEL = re.compile(
+    r"[A-Za-z][A-Za-z ]{0,30}(?::\s+|\s*:=\s*)(?=[-+]?[0-9.\\($])|(?:option|choice)\s+(?=\(?[0-9])",
+    re.I,
+)
+_NUMBERED = re.compile(r"\(?([0-9])\)\s+[A-Za-z]{3,}[A-Za-z .,'-]*")
+"""A numbered option and its text, `(2) Paris`."""
+
 _MARKS = re.compile(r"\\(?:checkmark(?![a-zA-Z])|#)")
 _FANCY_DIGITS = re.compile(r"\\math(?:bb|cal|scr|frak)\s*\{\s*([0-9.,]+)\s*\}")
 _QUALIFIED = re.compile(
@@ -206,6 +212,7 @@ def plain(answer: str) -> str:
     for before in (_LABEL, _NEARLY):
         found = before.match(text)
         text = text[found.end() :] if found else text
+    text = _NUMBERED.sub(r"\1", text) if _NUMBERED.fullmatch(text) else text
     text = _REMARK.sub("", text.rstrip())
     if "mod" in text:
         text = _PLAIN_MODULO.sub(r" \\bmod ", _MODULO.sub(r"\\pmod{\1}", text))

@@ -60,6 +60,18 @@ FOUND: dict[str, list[Case]] = {
         ("choice", "A", "A: Let's think step by step. The charge is", False),
         ("choice", "C", "A: Let's think step by step. The answer is (C).", True),
     ],
+    "like EleutherAI/lm-evaluation-harness#2503": [
+        ("choice", "C", "Therefore C is correct.", True),
+        ("choice", "C", "=> (C)", True),
+        ("choice", "C", "∴ C", True),
+        ("choice", "C", "Final: C", True),
+        ("choice", "C", "C</answer>", True),
+        ("choice", "C", "Therefore C is not correct.", False),
+        ("math", "2", "The answer is (2) Copper", True),
+        ("math", "2", r"\boxed{\text{Option 2}}", True),
+        ("math", "2", "The answer is (3) Copper", False),
+        ("math", "II", "Answer: (II)", True),
+    ],
     "UKGovernmentBEIS/inspect_ai#2216": [
         ("choice", "A", "ANSWER: None of the above", False),
         ("choice", "D", "ANSWER: Don't know", False),

@@ -251,7 +251,7 @@ def test_any_of_several_targets_of_the_harness_is_right(tmp_path: Path) -> None:
 def test_a_list_of_responses_in_one_text_is_refused(tmp_path: Path) -> None:
     texts = json.dumps([r"\boxed{4}", r"\boxed{5}"])
     row = {"problem_id": "p", "gold_answer": "4", "text": texts}
-    with pytest.raises(UserError, match="text is a list in a text .* write the list itself"):
+    with pytest.raises(UserError, match=r"text is a list in a text .* write the list itself"):
         load(tmp_path, "jsonl", row)
     (tmp_path / "other").mkdir()
     row = {"problem_id": "p", "gold_answer": "4", "text": '["A", so] it is \\boxed{4}'}
