@@ -82,8 +82,9 @@ FIELDS: dict[str, Field] = {
         "num_completion_tokens response_tokens token_length output_length response_length",
         "tokens length",
         "token_ids output_token_ids",
-        one="integer;integers",
-        many="integers;lists of integers",
+        "logprobs token_logprobs log_probs output_logprobs",
+        one="integer;integers;numbers",
+        many="integers;lists of integers;lists of numbers",
     ),
     "prompt_tokens": _field(
         "prompt_tokens input_tokens num_prompt_tokens num_input_tokens",

@@ -155,7 +155,10 @@ _UNITS = re.compile(
 _SHORT_UNITS = re.compile(
     r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:[mgshLlJNWVAKCF]|in|yd|mi|ha|Hz|Pa|kW|kJ|kN|eV|mol|ms|USD|EUR)(?:\s*\^\s*\{?[23]\}?)?"
 )
-_COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+((?:per )?[a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
+_COUNTED = re.compile(
+    r"([-+]?(?:[0-9][0-9.,]*(?:/[0-9]+)?|\\frac\{[0-9]+\}\{[0-9]+\}))\s+"
+    r"((?:per )?[a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})"
+)
 _COUNTED_IN_CHINESE = re.compile(
     r"([-+]?[0-9][0-9.,]*)\s*(?=[\u4e00-\u9fff])([万萬亿億]?)"
     r"(?:(?![十百千万萬亿億兆半多余餘几幾折成打])[\u4e00-\u9fff]){0,4}"

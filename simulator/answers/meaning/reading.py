@@ -65,7 +65,8 @@ _GROUPS = re.compile(r"[-+]?[1-9][0-9]{0,2}(?:,[1-9][0-9]{2})+")
 """Numbers in brackets that are no thousands: `(100,200)` is a pair, unlike `(1,000)`."""
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
 _IMPLIED = re.compile(
-    r".+\\(?:Rightarrow|Longrightarrow|implies)(?![a-zA-Z])([^a-zA-Z]*[0-9][^a-zA-Z]*)", re.S
+    r".+\\(?:Rightarrow|Longrightarrow|implies)(?![a-zA-Z])((?:[^a-zA-Z]|(?<=\\)frac)*[0-9][^a-zA-Z]*)",
+    re.S,
 )
 """A number after the steps to it: `\\frac{2}{5} \\Rightarrow 7`."""
 

@@ -257,3 +257,18 @@ def test_a_list_of_responses_in_one_text_is_refused(tmp_path: Path) -> None:
     row = {"problem_id": "p", "gold_answer": "4", "text": '["A", so] it is \\boxed{4}'}
     _, problem = load(tmp_path / "other", "jsonl", row)
     assert problem.correct.tolist() == [True]
+
+
+# NVIDIA-NeMo/Skills#497: a token's own log-probability is no confidence, but it counts a token
+def test_log_probabilities_of_the_sampled_tokens_are_as_many_as_there_are_tokens(
+    tmp_path: Path,
+) -> None:
+    row = {"problem_id": "p", "gold_answer": "4", "text": r"so it is \boxed{4}"}
+    report, problem = load(tmp_path, "deepprune", row | {"logprobs": [-0.5, -0.25]})
+    assert (report.token_accuracy, report.signals) == ("total", ["text"])
+    assert problem.lengths.tolist() == [2]
+    (tmp_path / "lists").mkdir()
+    rows = {"problem_id": "p", "gold_answer": "4", "outputs": [r"\boxed{4}", r"\boxed{5}"]}
+    own = [[-0.5, -0.25], [-0.5]]
+    _, problem = load(tmp_path / "lists", "deepprune", rows | {"token_logprobs": own})
+    assert problem.lengths.tolist() == [2, 1]
