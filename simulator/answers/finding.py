@@ -203,7 +203,9 @@ def _corrected(text: str, place: int, answer_kind: str) -> Found | None:
 
 _LAST_WORDS = 300
 _TAKEN_BACK = re.compile(
-    r"\b(?:wait|actually|correction|mistaken?|wrong|incorrect|sorry|oops)\b", re.IGNORECASE
+    r"\b(?:wait|oops|sorry|correction|(?:made|is|was) an? (?:mistake|error)"
+    r"|(?:that|this|it)(?:'s| is| was) (?:wrong|incorrect|not right|not correct))\b",
+    re.IGNORECASE,
 )
 _MATHEMATICAL = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅]")
 

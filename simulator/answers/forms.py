@@ -47,8 +47,8 @@ _TAG = re.compile(
     re.I,
 )
 _OTHER_TAG = re.compile(
-    r"<(?:final_?)?answer>[ \n]*([^<\n.]{1,60}\.?\d*)\s*\Z|<final>([^<]{1,200})</final>"
-    r"|\[ANSWER\]([^\[]{1,200})\[/ANSWER\]",
+    r"<(?:final_?)?answer>[ \n]*(?=[^<]*[\d\\]|\W*[A-Z]\W*\Z)([^<\n.]{1,60}\.?\d*)\s*\Z"
+    r"|<final>([^<]{1,200})</final>|\[ANSWER\]([^\[]{1,200})\[/ANSWER\]",
     re.I,
 )
 """An opening tag at the end of a text, where a server's stop text has cut off the closing one."""

@@ -57,7 +57,8 @@ _SPACED_THOUSANDS = re.compile(
 _UNDERSCORED_THOUSANDS = re.compile(r"(?<![0-9a-zA-Z_.}])([0-9]{1,3})((?:\\?_[0-9]{3})+)(?![0-9_])")
 _BARE_COMMAND = re.compile(
     r"(?<![\\a-zA-Z_])(?:pi(?![a-zA-Z])"
-    r"|(?:sqrt|exp|ln|log|arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc)(?=\s*[(\[{^])|sqrt(?=[0-9]))"
+    r"|(?:sqrt|exp|ln|log|arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc)(?=\s*[(\[{^_])"
+    r"|sqrt(?=\s*[0-9])|(?:ln|log|sin|cos|tan)(?=\s+(?:[0-9]|[a-z](?![a-zA-Z]))))"
 )
 _ROOT_IN_BRACKETS = re.compile(r"\\sqrt(?:\s*\[[^\]]{1,9}\])?\s*(?=\()")
 _LOST_FRACTION = re.compile(r"(?<![\\a-zA-Z])f?rac(?=\s*\{)")

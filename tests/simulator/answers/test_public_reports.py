@@ -144,6 +144,8 @@ FOUND: dict[str, list[Case]] = {
     # a last sentence that takes the box back
     "EvolvingLMMs-Lab/lmms-eval#1511, thinking-machines-lab/tinker-cookbook#895": [
         ("math", "7", r"First, \boxed{5}. That is wrong; the answer is \boxed{7}.", True),
+        ("math", "5", r"So \boxed{5}. The wrong answer is 7.", True),
+        ("math", "5", r"So \boxed{5}. Actually, some may think that the answer is 7.", True),
         ("math", "31", r"So \boxed{30}. Wait, that is wrong: the answer is 31.", True),
         ("math", "30", r"So \boxed{30}. Wait, that is wrong: the answer is 31.", False),
         ("math", "30", r"So \boxed{30}. Wait: the answer is correct.", True),
