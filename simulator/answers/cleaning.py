@@ -50,6 +50,18 @@ _TEMPLATE = re.compile(
     r"(?: (?:goes )?here| letter| choice| value| only)?"
 )
 _NOTHING = re.compile(r"[\s.…?_$\[\]<>{}*:,;\\-]*|\\?[lc]?dots")
+_BOLD = re.compile(r"\*\*([^*\n]*\d[^*\n]*)\*\*")
+_WORDS_AROUND = re.compile(r"[A-Za-z]{2,}(?:[^A-Za-z]+[A-Za-z]+){2}|[\u4e00-\u9fff]{3}")
+_BEGINS = re.compile(r"[\s*_]*(?:[A-Z][a-z]+\s|[\u4e00-\u9fff])")
+_FORMULA = re.compile(r"\\[A-Za-z(\[]|\$[^$]*\$|[=^<>]|\d\s*[-+*/×÷]")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.,])\\?[$€£]?\d[\d,]*(?:\.\d+)?(?![\w^/:,]|\.\d)\\?%?")
+_COMPARED = re.compile(
+    r"\b(?:not|never|no|less|more|greater|fewer|least|most|than|before|after|over|under|above|below"
+    r"|between|or|if|unless|except|minus|plus|times|half|twice|double|triple|divided|multiplied"
+    r"|sum|product|square[ds]?|root|power|factorial|hundred|thousand|million|dozen|option|choice)\b"
+    r"|n't\b|[不非否或倍若如]",
+    re.IGNORECASE,
+)
 _EMPTY_SET = re.compile(r"\\\{[\s\\,]*\\\}")
 _FIRST = re.compile(
     r"(?:an?(?=\s+[a-z]{2})|one(?=\s+of)|the|that|in|to|as|if|when|where|what|which|it|this|these|those|we|you|they|she|he|there"
@@ -126,6 +138,21 @@ def cut_prose(value: str, answer_kind: str) -> str:
         return verdict[1]
     comment = _COMMENT.search(value)
     return value[: comment.start()] if comment and value[: comment.start()].strip() else value
+
+
+def value_of_sentence(value: str) -> str:
+    """Return the value of a sentence that has one: its only bold number, or its only number.
+
+    A value that is no sentence stays, and so does one that compares or denies.
+    """
+    bold = _BOLD.findall(value)
+    around = _BOLD.sub(" ", value)
+    if len(bold) > 1 or not _WORDS_AROUND.search(around) or _COMPARED.search(around):
+        return value
+    if len(bold) == 1:
+        return str(bold[0])
+    numbers = [] if _FORMULA.search(value) else _PLAIN_NUMBER.findall(value)
+    return str(numbers[0]) if len(numbers) == 1 and _BEGINS.match(value) else value
 
 
 def fits(value: str, answer_kind: str, *, prose: bool) -> bool:

@@ -17,7 +17,7 @@ import regex
 
 from simulator.answers.boxes import boxed
 from simulator.answers.choices import letter_of
-from simulator.answers.cleaning import MAX_ANSWER, bare_value, cut_prose, fits
+from simulator.answers.cleaning import MAX_ANSWER, bare_value, cut_prose, fits, value_of_sentence
 from simulator.answers.forms import ADVERBS, ANNOUNCED, ANYWHERE, FORMS, Form
 from simulator.errors import UserError
 
@@ -176,6 +176,7 @@ def _in_part(text: str, answer_kind: str, forms: Sequence[Form]) -> Found | None
         for place, value, form in _latest_first(text, answer_kind, ranked):
             if form.prose:
                 value = cut_prose(value, answer_kind)
+                value = value_of_sentence(value) if answer_kind == "math" else value
             answer = _refined(value, answer_kind)
             if not fits(answer, answer_kind, prose=form.prose):
                 continue

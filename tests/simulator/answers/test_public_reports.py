@@ -135,6 +135,17 @@ FOUND: dict[str, list[Case]] = {
         ("math", "31", r"It is \boxed31", True),
         ("math", "31", "It is boxed{31}", True),
     ],
+    "yidakouyuan/Test-Time-Scaling-on-GSM8K reflection_results_limit100.json": [
+        ("math", "31", "**最终答案**：Ana 每天赚取 **31 美元**。", True),
+        ("math", "31", "**最终答案**：31 米", True),
+        ("math", "31", "**Final Answer:** Ana earns **$31** every day.", True),
+        ("math", "31", "Final Answer: Ana earns $31 every day at the market.", True),
+        ("math", "31", "Answer: Ana earns less than 31 dollars.", False),
+        ("math", "31", "Answer: Ana earns 30 or 31 dollars a day.", False),
+        ("math", "31", "Answer: Ana works from 9 to 31 here.", False),
+        ("math", "2", "Answer: The slope of the line is 7/2 here.", False),
+        ("math", "3", "Answer: The train leaves at 3:30 in the morning.", False),
+    ],
     "Yiwei98/ESC GPT4_result/coin_flip/T0.7.jsonl": [
         ("text", "yes", "A: Yes, the lamp is still on.", True),
         ("text", "no", "Nobody touched it. The answer is no: the lamp was off.", True),
