@@ -72,7 +72,8 @@ _FIELD = re.compile(
 _LATEX_READ_AS_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\[bfrt][A-Za-z]{2}")
 
 _NOUN = r"""[aAoOcC答故正](?:
-    (?<=[aA])(?<!\w.)(?<![iI]f\ the\ .)(?<!whether\ the\ .)(?:nswers?|NSWERS?)\b(?!["']\s*+:)
+    (?<=[aA])(?:(?<!\w.)|(?<=final_.))(?<![iI]f\ the\ .)(?<!whether\ the\ .)
+    (?:nswers?|NSWERS?)\b(?!["']\s*+:)
     |(?:(?<=[oO])ption|(?<=[cC])hoice)\b
       (?i:(?<=correct\ .{6})|(?<=right\ .{6})|(?<=best\ .{6})|(?<=chosen\ .{6})|(?<=final\ .{6}))
     |(?<=答)案(?:选项)?(?:应该?)?(?=\s*+[是为选:：】*_=→\-—`$ ])|(?<=答)案
@@ -136,6 +137,7 @@ _HEADING = re.compile(
     r"(?:answer|答案)[ \t*_:：#})\]\\$]*+$",
     re.MULTILINE | re.IGNORECASE,
 )
+_RULE = re.compile(r"\s*[=-]{3,}\s*")
 _SHORT_LINE = re.compile(
     r"^[ \t*_]*+A[ \t*_]*+[:：](?![^\n]*+\n++[ \t*_]*+B[ \t*_]*+[:：])", re.MULTILINE
 )
@@ -237,7 +239,8 @@ def _value_after(text: str, place: int) -> str:
     place = adverbs.end() if adverbs else place
     for number in range(6):
         line, place = _line(text, place)
-        if bare_value(line) or place >= len(text):
+        empty = not bare_value(line) or _RULE.fullmatch(line)
+        if not empty or place >= len(text):
             return line if number == 0 else _BULLET.sub("", line)
     return ""
 

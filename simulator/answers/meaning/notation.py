@@ -78,6 +78,14 @@ _LABEL = re.compile(
 _NUMBERED = re.compile(r"\(?([0-9])\)\s+[A-Za-z]{3,}[A-Za-z .,'-]*")
 """A numbered option and its text, `(2) Paris`."""
 
+_ALIGNED = re.compile(
+    r"\\begin\s*\{(aligned|align\*?|gathered|split|equation\*?)\}(.*)\\end\s*\{\1\}", re.DOTALL
+)
+_BESIDE = re.compile(
+    r"(?<=[0-9}%])\s+(?:of (?:the|an?|his|her|their|its|all) [a-zA-Z][a-zA-Z ]*|\(\s*[A-J]\s*\))$"
+)
+"""Remarks after a value: `3/4 of the pie`, or the label of its option, `12 (C)`."""
+
 _MARKS = re.compile(r"\\(?:checkmark(?![a-zA-Z])|#)")
 _FANCY_DIGITS = re.compile(r"\\math(?:bb|cal|scr|frak)\s*\{\s*([0-9.,]+)\s*\}")
 _QUALIFIED = re.compile(
@@ -174,6 +182,8 @@ _CHANGES_VALUE = re.compile(
 )
 """Words that are no unit of the number before them: `5 dozen`, `2 thirds`, `3:30 PM`."""
 
+_DIRECTION = re.compile(r"\b(?:north|south)?(?:east|west|north|south)(?:wards?)?\b", re.IGNORECASE)
+
 
 @lru_cache(maxsize=65536)
 def plain(answer: str) -> str:
@@ -194,6 +204,7 @@ def plain(answer: str) -> str:
         text = _LOST_FRACTION.sub(r"\\frac", text)
     text = text.rstrip("\\ ")
     if "\\begin" in text:
+        text = _ALIGNED.sub(lambda match: match[2].replace("&", "").strip(), text)
         # A command in their place, as `\\ ` and `\\,` would be spaces after a backslash.
         text = _ROW_END.sub(r"\\cr ", text)
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
@@ -217,7 +228,7 @@ def plain(answer: str) -> str:
         found = before.match(text)
         text = text[found.end() :] if found else text
     text = _NUMBERED.sub(r"\1", text) if _NUMBERED.fullmatch(text) else text
-    text = _REMARK.sub("", text.rstrip())
+    text = _BESIDE.sub("", _REMARK.sub("", text.rstrip()))
     if "mod" in text:
         text = _PLAIN_MODULO.sub(r" \\bmod ", _MODULO.sub(r"\\pmod{\1}", text))
     text = _CONJUNCTION.sub(" , ", _TIMES_TEN.sub(r"\\times ", text))
@@ -314,6 +325,7 @@ def _content(match: re.Match[str]) -> str:
     is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
     follows_value = bool(before) and (before[-1].isdigit() or before[-1] in "})i")
     is_unit = words not in ("i", "e") and not _CHANGES_VALUE.match(words)
+    is_unit = is_unit and not _DIRECTION.search(words)
     if is_last and is_word and follows_value and is_unit:
         if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
             return inside
@@ -336,7 +348,7 @@ def _without_units(text: str) -> str:
         number = counted[1].rstrip(".,")
         if words[0].casefold() in _SCALE:
             return f"{number.replace(',', '')} \\cdot 10^{{{_SCALE[words[0].casefold()]}}}"
-        other = _CHANGES_VALUE.match(counted[2])
+        other = _CHANGES_VALUE.match(counted[2]) or _DIRECTION.search(counted[2])
         if not other and not _NOT_UNITS & {word.casefold() for word in words}:
             return number
     if counted := _COUNTED_IN_CHINESE.fullmatch(text):

@@ -321,6 +321,8 @@ def _rows(rows: Sequence[Sequence[str]]) -> Reading:
     cells = [[_element(cell) for cell in row] for row in rows]
     if sum(map(len, cells)) > MAX_PARTS:
         raise Unread
+    if len(cells) == 1 and len(cells[0]) == 1:
+        return cells[0][0]
     flat = [sequence("row", row) for row in cells]
     return sequence("matrix", flat)
 

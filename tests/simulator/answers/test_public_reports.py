@@ -95,6 +95,10 @@ FOUND: dict[str, list[Case]] = {
         ("choice", "C", "C. Copper\n\nIt conducts best.", True),
         ("choice", "A", "A. Zinc does not.\nC. Copper does.", False),
     ],
+    "like huggingface/Math-Verify#76": [
+        ("math", "31", "Final Answer\n------------\n**31**", True),
+        ("math", "31", "final_answer: 31", True),
+    ],
     "huggingface/Math-Verify#76": [("math", "31", "✅ Final Answer: **31** ✅", True)],
     "EleutherAI/lm-evaluation-harness#3644": [
         ("math", "3, 5, 7", r"\boxed{3}, \boxed{5}, \boxed{7}", True),
@@ -218,6 +222,9 @@ SAME: dict[str, list[tuple[str, str]]] = {
         ("31", "Total: 31"),
         ("31", r"\frac{9}{22} \Rightarrow 9+22=31"),
         ("2", "17 mod 5"),
+        (r"\frac{3}{4}", "3/4 of the pie"),
+        ("31", "31 (C)"),
+        ("31", r"\begin{aligned}31\end{aligned}"),
     ],
     "open-compass/opencompass#2647": [("8000000", "8_000_000"), ("8,000", r"\boxed{8{,}000}")],
     "QwenLM/Qwen2.5-Math#29": [
@@ -248,6 +255,8 @@ APART: dict[str, list[tuple[str, str]]] = {
         ("2", "2 thirds"),
         ("3", r"3\text{ hundredths}"),
         ("5", r"5\text{ or more}"),
+        (r"5\text{ m east}", r"5\text{ m west}"),
+        ("5 miles north", "5 miles south"),
     ],
     "QwenLM/Qwen2.5-Math#29": [
         ("(300,200)", "300200"),
