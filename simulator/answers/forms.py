@@ -39,6 +39,9 @@ _BETWEEN_BOXES = re.compile(
     r"[\s$]*(?:\\[)\]])?\s*(?:,|;|\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[,;]\s*(?:and|or)\b)"
     r"\s*(?:\\[(\[])?[\s$]*(?:[a-zA-Z](?:_\{?[0-9]\}?)?\s*=\s*)?"
 )
+_MOST_BETWEEN = 60
+"""Most characters between two boxes of a list."""
+
 _THINKING = re.compile(r"<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷")
 
 _TAG = re.compile(
@@ -47,7 +50,8 @@ _TAG = re.compile(
     re.I,
 )
 _OTHER_TAG = re.compile(
-    r"<(?:final_?)?answer>[ \n]*(?=[^<]*[\d\\]|\W*[A-Z]\W*\Z)([^<\n.]{1,60}\.?\d*)\s*\Z"
+    r"<(?:final_?)?answer>[ \n]*+(?=[^<\n]{0,60}[\d\\]|\W{0,4}[A-Z]\W{0,4}\Z)"
+    r"([^<\n.]{1,60}\.?\d*+)\s*+\Z"
     r"|<final>([^<]{1,200})</final>|\[ANSWER\]([^\[]{1,200})\[/ANSWER\]",
     re.I,
 )
@@ -165,6 +169,7 @@ def _boxes(text: str, answer_kind: str) -> Iterator[Place]:
     for box in boxed(text)[-_CANDIDATES:]:
         content = text[box.start : min(box.end, box.start + MAX_ANSWER + 1)].strip()
         listed = bool(found) and answer_kind != "text" and box.place > end
+        listed = listed and box.place - end < _MOST_BETWEEN
         if listed and _BETWEEN_BOXES.fullmatch(text, end + 1, box.place):
             found[-1] = box.place, [*found[-1][1], content]
         else:

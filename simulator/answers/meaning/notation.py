@@ -116,10 +116,13 @@ _UNIT = (
     r"(?:\s*\^\s*(?:[0-9]|\{\s*-?[0-9]\s*\}))?"
 )
 _COMPOUND_UNIT = re.compile(
-    rf"(?<=[0-9}}])\s*(?:\\frac\s*\{{\s*{_UNIT}\s*\}}\s*\{{\s*{_UNIT}\s*\}}|{_UNIT}(?:\s*(?:\\cdot|/)?\s*{_UNIT})+"
-    r"|\\mathrm\s*\{\s*[a-zA-Z]{1,3}(?:(?:\\cdot|[\s/])*[a-zA-Z]{1,3}(?:\s*\^\s*(?:[0-9]|\{\s*-?[0-9]\s*\}))?)+\s*\})"
-    r"\s*\.?$"
+    rf"(?<=[0-9}}])\s*+(?:\\frac\s*\{{\s*{_UNIT}\s*\}}\s*\{{\s*{_UNIT}\s*\}}"
+    rf"|{_UNIT}(?:\s*(?:\\cdot|/)\s*{_UNIT})+"
+    r"|\\mathrm\s*\{(?=[^}]*(?:\^|/|\\cdot))"
+    r"(?:[a-zA-Z/\s]|\\cdot|\^\s*(?:[0-9]|\{\s*-?[0-9]\s*\})){1,40}+\})\s*\.?$"
 )
+"""A quotient, product or power of units in another font: `\\frac{\\text{m}}{\\text{s}}`."""
+
 _TRIGONOMETRY = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _CURRENCY = re.compile(
     r"(?:\\\$|[$€£¥₹₩₽₺₫₱]|\\pounds\s|\\euro\s|(?:US|USD|EUR|Rs\.?)\s*(?=[0-9]))\s*"
@@ -324,7 +327,7 @@ def _content(match: re.Match[str]) -> str:
     is_last = re.fullmatch(r"(?:\^\s*\{?[23]\}?)?\.?", after) is not None
     is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
     follows_value = bool(before) and (before[-1].isdigit() or before[-1] in "})i")
-    is_unit = words not in ("i", "e") and not _CHANGES_VALUE.match(words)
+    is_unit = words not in ("i", "e", "pi") and not _CHANGES_VALUE.match(words)
     is_unit = is_unit and not _DIRECTION.search(words)
     if is_last and is_word and follows_value and is_unit:
         if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
