@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_OPENED = re.compile(r"(?:\\f?box(?:ed)?|\x08oxed|\x0cbox)\s*\{")
+_OPENED = re.compile(r"(?:\\(?:f?box(?:ed)?|framebox)|\x08oxed|\x0cbox)\s*\{")
 r"""Beginning of a box. `\x08oxed` and `\x0cbox` are `\boxed` and `\fbox` in a text that was read as
 JSON with a backslash too few."""
 
+_OPENED_BARE = re.compile(r"(?<![A-Za-z\\])b?oxed\s*\{")
+"""The same without a backslash, or with one that was read as a backspace and lost."""
+
 _BRACELESS = re.compile(
-    r"\\(?:boxed|fbox)[ \t]+((?:\\[A-Za-z]++(?:\{[^{}]*+\})*+|[^\s${}\\])++)(?![{}])"
+    r"\\(?:boxed|fbox)(?:[ \t]+|(?=[0-9]))((?:\\[A-Za-z]++(?:\{[^{}]*+\})*+|[^\s${}\\])++)(?![{}])"
 )
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _SOMETHING = re.compile(r"\s*+\S")
@@ -37,6 +40,8 @@ def boxed(text: str) -> list[Box]:
     text.
     """
     starts = {match.end() - 1: match.start() for match in _OPENED.finditer(text)}
+    if not starts and "oxed" in text:
+        starts = {match.end() - 1: match.start() for match in _OPENED_BARE.finditer(text)}
     found = [Box(m.start(), m.start(1), m.end(1)) for m in _BRACELESS.finditer(text)]
     open_braces: list[int] = []
     for match in _BRACE.finditer(text, min(starts)) if starts else ():

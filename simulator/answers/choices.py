@@ -9,7 +9,10 @@ _WRAPPER = re.compile(
     r"\s*\{([^{}]*)\}"
 )
 _MARKUP = re.compile(r"[*`$_\"'“”‘’]|\\[()\[\]]|\\[,;!: ]|\\q?quad(?![A-Za-z])|~")
-_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_WIDE: dict[int, int | str] = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+_WIDE |= {0x24B6 + place: 65 + place % 26 for place in range(52)}  # Ⓐ to ⓩ
+_WIDE |= {ord(theirs): ours for theirs, ours in zip("أبجدঅবডঢ", "ABCD" * 2, strict=True)}
+_WIDE |= dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"), "")
 _MOST = 2000
 """Most characters of a text that is read as an answer."""
 
@@ -23,6 +26,7 @@ _LETTER = re.compile(
           |\s+(?P<said>(?:because|since|as|is|not|and\ not|rather|instead|due)\b.*)\Z)""",
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )
+_LABEL = re.compile(r"\([a-j]\)")
 _SECOND = re.compile(
     r"[\s,;/&+.:()\[\]-]*(?:(?:and|or|and/or|oder|to)\b[\s(\[]*)?(?P<letter>III?|IV|[A-Z])[)\]]?"
     r"(?=\s*(?:\Z|[,;.)\]/&?!]|(?:and|or|are)\b))"
@@ -60,9 +64,10 @@ def letter_of(text: str) -> str | None:
 
 
 def is_letter(text: str) -> bool:
-    """Check whether a gold answer is one capital letter, alone or wrapped (`(C)`, `C.`)."""
+    """Check for a letter as a gold answer: a capital, alone or wrapped (`(C)`, `C.`), or `(c)`."""
     letter = letter_of(text) if len(text) <= _MOST else None
     bare = text
     for _ in range(3):
         bare = _WRAPPER.sub(r"\1", bare)
-    return letter is not None and re.sub(r"[\W_]", "", bare) == letter
+    alone = re.sub(r"[\W_]", "", bare)
+    return letter is not None and (alone == letter or _LABEL.fullmatch(bare.strip()) is not None)

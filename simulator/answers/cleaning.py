@@ -16,9 +16,12 @@ _PAIRS = (
 )  # fmt: skip
 """Delimiters of Markdown, LaTeX and quotations."""
 
-_OPENING = re.compile(r"^(?:[\s}:]|#+(?=\s)|\\(?=\s))+")
+_SIGNS_AROUND = "\u2705\u2713\u2714\u2611\ufe0f\U0001f300-\U0001faff"
+"""Check marks and emoji."""
+
+_OPENING = re.compile(rf"^(?:[\s}}:{_SIGNS_AROUND}]|#+(?=\s)|\\(?=\s)|\\n(?![a-zA-Z]))+")
 _CLOSING = re.compile(
-    r"(?:[\s_`.。,;]|\*\*|(?<![\^A-Z])\*|(?<=[\s#])#|\\[\])]|(?<!\\)\\[,;!]|\\\\)$"
+    rf"(?:[\s_`.。,;{_SIGNS_AROUND}]|\*\*|(?<![\^A-Z])\*|(?<=[\s#])#|\\[\])]|(?<!\\)\\[,;!]|\\\\)$"
 )
 _BRACKETS = (("{", "}"), ("([", ")]"))
 _TEXT = re.compile(r"\\(?:text(?:bf|rm|it|sf)?|mathrm|mathbf)\s*\{([^{}]*)\}")
@@ -30,9 +33,15 @@ _COMMENT = re.compile(
       |\s+[(]?(?:because|since|where|rather\ than|instead\ of|so\ (?:the|we|it|that)
                  |as\ (?:the|we|it|this|there|required|expected|desired|shown))\b
       |\s+and\ (?:we|this|it|so|hence|thus)\b|\s+[–—]\s|\s+\((?:or|i\.e\.|that\ is|approximately)\b
+      |\s+[(\[]confidence\b
       |\s+I\ hope\b""",
     re.VERBOSE | re.IGNORECASE,
 )
+_VERDICT = re.compile(
+    r"([\s*_\"'$]*(?:yes|no|true|false)\b[*_\"']*)\s*[,;:–—]\s*\S.*", re.I | re.DOTALL
+)
+"""A verdict that is explained in its sentence: `Yes, the coin is still heads up`."""
+
 _SPELT_OUT = re.compile(r"(?<=[\d$%*}])(?:\s+\([a-z][a-z -]*\)\W*|:\s+[A-Za-z]{2,}.*)$")
 _TEMPLATE = re.compile(
     r"(?:(?:insert|put|write|place|your|the|my|a|an|final|correct|numerical|numeric|single|short"
@@ -41,6 +50,19 @@ _TEMPLATE = re.compile(
     r"(?: (?:goes )?here| letter| choice| value| only)?"
 )
 _NOTHING = re.compile(r"[\s.…?_$\[\]<>{}*:,;\\-]*|\\?[lc]?dots")
+_BOLD = re.compile(r"\*\*([^*\n]*\d[^*\n]*)\*\*")
+_WORDS_AROUND = re.compile(r"[A-Za-z]{2,}(?:[^A-Za-z]+[A-Za-z]+){2}|[\u4e00-\u9fff]{3}")
+_BEGINS = re.compile(r"[\s*_]*(?:[A-Z][a-z]+\s|[\u4e00-\u9fff])")
+_FORMULA = re.compile(r"\\[A-Za-z(\[]|\$[^$]*\$|[=^<>]|\d\s*[-+*/×÷]")
+_PLAIN_NUMBER = re.compile(r"(?<![\w.,])\\?[$€£]?\d[\d,]*(?:\.\d+)?(?![\w^/:,]|\.\d)\\?%?")
+_COMPARED = re.compile(
+    r"\b(?:not|never|no|less|more|greater|fewer|least|most|than|before|after|over|under|above|below"
+    r"|between|or|if|unless|except|minus|plus|times|half|twice|double|triple|divided|multiplied"
+    r"|sum|product|square[ds]?|root|power|factorial|hundred|thousand|million|dozen|option|choice)\b"
+    r"|n't\b|[不非否或倍若如]",
+    re.IGNORECASE,
+)
+_EMPTY_SET = re.compile(r"\\\{[\s\\,]*\\\}")
 _FIRST = re.compile(
     r"(?:an?(?=\s+[a-z]{2})|one(?=\s+of)|the|that|in|to|as|if|when|where|what|which|it|this|these|those|we|you|they|she|he|there"
     r"|because|so|still|also|and|or|but|for|from|of|on|at|by|with|within|not|just|based|obtained|found"
@@ -60,7 +82,7 @@ _ALONE = re.compile(
 
 _UNFINISHED = re.compile(r"[=+\-<(\[{:]$|\\f?box")
 _SIGNS = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅=+^|]")
-_PHRASE = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+){0,3}")
+_PHRASE = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+){0,3}|\([^\W\d_]{1,4}\)")
 _MOST_WORDS = {"math": 8, "text": 12}
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 
@@ -112,14 +134,33 @@ def cut_prose(value: str, answer_kind: str) -> str:
             break
     if answer_kind == "math":
         value = _SPELT_OUT.sub("", value)
+    if verdict := _VERDICT.fullmatch(value):
+        return verdict[1]
     comment = _COMMENT.search(value)
     return value[: comment.start()] if comment and value[: comment.start()].strip() else value
 
 
+def value_of_sentence(value: str) -> str:
+    """Return the value of a sentence that has one: its only bold number, or its only number.
+
+    A value that is no sentence stays, and so does one that compares or denies.
+    """
+    bold = _BOLD.findall(value)
+    around = _BOLD.sub(" ", value)
+    if len(bold) > 1 or not _WORDS_AROUND.search(around) or _COMPARED.search(around):
+        return value
+    if len(bold) == 1:
+        return str(bold[0])
+    numbers = [] if _FORMULA.search(value) else _PLAIN_NUMBER.findall(value)
+    return str(numbers[0]) if len(numbers) == 1 and _BEGINS.match(value) else value
+
+
 def fits(value: str, answer_kind: str, *, prose: bool) -> bool:
     """Check whether a value may be an answer: no template (`[your answer]`), and no mere prose."""
-    if not value or len(value) > MAX_ANSWER or _NOTHING.fullmatch(value):
+    if not value or len(value) > MAX_ANSWER:
         return False
+    if _NOTHING.fullmatch(value):
+        return _EMPTY_SET.fullmatch(value) is not None
     plain = " ".join(re.sub(r"\\text|[\W_]", " ", value).lower().split())
     if _TEMPLATE.fullmatch(plain):
         return False

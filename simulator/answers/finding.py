@@ -17,8 +17,8 @@ import regex
 
 from simulator.answers.boxes import boxed
 from simulator.answers.choices import letter_of
-from simulator.answers.cleaning import bare_value, cut_prose, fits
-from simulator.answers.forms import ADVERBS, ANNOUNCED, FORMS, Form
+from simulator.answers.cleaning import MAX_ANSWER, bare_value, cut_prose, fits, value_of_sentence
+from simulator.answers.forms import ADVERBS, ANNOUNCED, ANYWHERE, FORMS, Form
 from simulator.errors import UserError
 
 PATTERN_SECONDS = 5.0
@@ -32,16 +32,21 @@ PATTERN = "pattern"
 
 _MOST_WRAPPED = 10
 
+LAST_RESORT = "conclusion"
+"""Form of a letter that counts only where there is no other."""
+
 LONG_VALUE = 60
 """Most characters of a value of an answer field that is not searched for announcements."""
 
 _THOUGHT = re.compile(
     r"</(?:think|thinking|thought|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<channel\|>"
-    r"|<\|channel\|>final<\|message\|>|<\|end_of_thought\|>"
+    r"|<\|channel\|>final<\|message\|>|<\|end_of_thought\|>|assistantfinal"
 )
 """Ends of a response's reasoning."""
 
-_SPECIAL = re.compile(r"<\|[^|<>\n]{1,40}\|>|</?s>|<eos>|<pad>|<end_of_turn>|<\|?/?assistant\|?>")
+_SPECIAL = re.compile(
+    r"<[|｜][^|｜<>\n]{1,40}[|｜]>|</?s>|<eos>|<pad>|<end_of_turn>|<\|?/?assistant\|?>"
+)
 """Special tokens, which end an answer."""
 
 _SPECIAL_END = re.compile(rf"(?:{_SPECIAL.pattern})\s*\Z")
@@ -83,6 +88,8 @@ def find_answer(
         A pattern takes too long.
     """
     text = _without_special_end(text)
+    if text.endswith("</answer>") and "<answer" not in text:  # which was in the prompt
+        text = text.removesuffix("</answer>")
     for pattern in patterns:
         value = _matched(pattern, text)
         if value:
@@ -93,7 +100,7 @@ def find_answer(
     final = text[ends[0].end() :] if ends else text
     found = _in_part(final, answer_kind, FORMS[:1] if boxes_only else FORMS)
     if found is None and ends and not (boxes_only and final.strip()):
-        found = _in_part(text, answer_kind, FORMS[:1] if boxes_only else FORMS[:-1])
+        found = _in_part(text, answer_kind, FORMS[:1] if boxes_only else ANYWHERE)
     return found
 
 
@@ -118,7 +125,7 @@ def find_in_value(text: str, answer_kind: str) -> Found | None:
     whole = begins or len(text) > LONG_VALUE or "\n" in text.strip()
     if answer_kind == "choice" and letter_of(text) and not begins:
         whole = False
-    return _in_part(text, answer_kind, FORMS[:-1] if whole else FORMS[:3])
+    return _in_part(text, answer_kind, ANYWHERE if whole else FORMS[:3])
 
 
 def compiled(patterns: Iterable[str]) -> list[regex.Pattern[str]]:
@@ -162,15 +169,20 @@ def _without_special_end(text: str) -> str:
 
 def _in_part(text: str, answer_kind: str, forms: Sequence[Form]) -> Found | None:
     if answer_kind == "choice":
-        return _choice(text, forms)
+        strong = [form for form in forms if form.name != LAST_RESORT]
+        return _choice(text, strong) or _choice(text, [f for f in forms if f not in strong])
     for _, ranked in groupby(forms, key=lambda form: form.rank):
         weaker: Found | None = None
-        for _, value, form in _latest_first(text, answer_kind, ranked):
+        for place, value, form in _latest_first(text, answer_kind, ranked):
             if form.prose:
                 value = cut_prose(value, answer_kind)
+                value = value_of_sentence(value) if answer_kind == "math" else value
             answer = _refined(value, answer_kind)
             if not fits(answer, answer_kind, prose=form.prose):
                 continue
+            if form.rank == 0 and len(forms) > 1:
+                corrected = _corrected(text, place, answer_kind)
+                return corrected or Found(answer, form.name)
             if answer_kind == "text" or not form.prose or _MATHEMATICAL.search(answer):
                 return Found(answer, form.name)
             weaker = weaker or Found(answer, form.name)
@@ -179,6 +191,23 @@ def _in_part(text: str, answer_kind: str, forms: Sequence[Form]) -> Found | None
     return None
 
 
+def _corrected(text: str, place: int, answer_kind: str) -> Found | None:
+    """Find the answer of a last sentence that takes the last box back (`Wait, the answer is 7`)."""
+    if "nswer" not in text[max(place, len(text) - _LAST_WORDS) :]:
+        return None
+    taken_back = _TAKEN_BACK.search(text, place)
+    if taken_back is None or len(text) - place > MAX_ANSWER:
+        return None
+    start = max(taken_back.end(), len(text) - _LAST_WORDS)
+    return _in_part(text[start:], answer_kind, [f for f in FORMS if f.name == "announcement"])
+
+
+_LAST_WORDS = 300
+_TAKEN_BACK = re.compile(
+    r"\b(?:wait|oops|sorry|correction|(?:made|is|was) an? (?:mistake|error)"
+    r"|(?:that|this|it)(?:'s| is| was) (?:wrong|incorrect|not right|not correct))\b",
+    re.IGNORECASE,
+)
 _MATHEMATICAL = re.compile(r"\d|\\[A-Za-z]|^.$|[∞π√∅]")
 
 

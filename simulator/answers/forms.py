@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from simulator.answers.boxes import boxed
 from simulator.answers.choices import is_letter, letter_of
 from simulator.answers.cleaning import MAX_ANSWER, MAX_LINE, bare_value
+from simulator.answers.last_lines import last_lines
 
 _CANDIDATES = 100
 """Most occurrences of one form, the last ones, that are tried; only odd texts have more."""
@@ -34,11 +35,34 @@ class Form:
     prose: bool = False
 
 
+_BETWEEN_BOXES = re.compile(
+    r"[\s$]*(?:\\[)\]])?\s*(?:,|;|\b(?:and|or)\b|\\text\s*\{\s*(?:and|or)\s*\}|[,;]\s*(?:and|or)\b)"
+    r"\s*(?:\\[(\[])?[\s$]*(?:[a-zA-Z](?:_\{?[0-9]\}?)?\s*=\s*)?"
+)
+_MOST_BETWEEN = 60
+"""Most characters between two boxes of a list."""
+
 _THINKING = re.compile(r"<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷")
 
 _TAG = re.compile(
-    r"<(?:final_)?answer>((?:[^<]|<(?!/?(?:final_)?answer>))*+)</(?:final_)?answer>", re.I
+    r"<(?:final_?)?answer(?:\s[^<>]{0,80})?>((?:[^<]|<(?!/?(?:final_?)?answer\b))*+)"
+    r"</(?:final_?)?answer>",
+    re.I,
 )
+_OTHER_TAG = re.compile(
+    r"<(?:final_?)?answer>[ \n]*+(?=[^<\n]{0,60}[\d\\]|\W{0,4}[A-Z]\W{0,4}\Z)"
+    r"([^<\n.]{1,60}\.?\d*+)\s*+\Z"
+    r"|<final>([^<]{1,200})</final>|\[ANSWER\]([^\[]{1,200})\[/ANSWER\]",
+    re.I,
+)
+"""An opening tag at the end of a text, where a server's stop text has cut off the closing one."""
+
+_STATED = re.compile(
+    r"[A-Z][^\n]{0,300}\s(?:is|are|was|equals?|be)\s+[:*_\s]*(?P<value>\\?\$?-?\d[\d,]*(?:\.\d+)?(?:/\d+)?"
+    r"\s?\\?%?|\$[^$\n]+\$|\\\([^\n]+?\\\))(?:\s+[a-z]+){0,3}[\s.*_]*"
+)
+"""A sentence in an answer tag that ends with the value."""
+
 _HASHES = re.compile(r"^[ \t*]*+####(?!#)[ \t]*+([^\n]*)", re.MULTILINE)
 _KEY = (
     r"(?:(?:final|correct|predicted|selected|chosen)[ _]?)?"
@@ -51,11 +75,13 @@ _FIELD = re.compile(
 )
 _LATEX_READ_AS_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*+\\[bfrt][A-Za-z]{2}")
 
-_NOUN = r"""[aAoOcC答故](?:
-    (?<=[aA])(?<!\w.)(?<![iI]f\ the\ .)(?<!whether\ the\ .)(?:nswers?|NSWERS?)\b(?!["']\s*+:)
+_NOUN = r"""[aAoOcC答故正](?:
+    (?<=[aA])(?:(?<!\w.)|(?<=final_.))(?<![iI]f\ the\ .)(?<!whether\ the\ .)
+    (?:nswers?|NSWERS?)\b(?!["']\s*+:)
     |(?:(?<=[oO])ption|(?<=[cC])hoice)\b
       (?i:(?<=correct\ .{6})|(?<=right\ .{6})|(?<=best\ .{6})|(?<=chosen\ .{6})|(?<=final\ .{6}))
-    |(?<=答)案|(?<=故)选(?!项|择))"""
+    |(?<=答)案(?:选项)?(?:应该?)?(?=\s*+[是为选:：】*_=→\-—`$ ])|(?<=答)案
+    |(?<=故)选(?!项|择)|(?<=正)确(?:的)?选项)"""
 """`answer`, `correct option` and the like; it begins with a set of characters, for speed."""
 
 ANNOUNCED = re.compile(
@@ -63,7 +89,8 @@ ANNOUNCED = re.compile(
     + r"""(?i:(?:\ (?:choice|option|letter|here)\b)?
     (?:\ (?:to|for|of|in)\ (?:[^.:\n=?!]|\.\d){1,80}?)?
     (?:[ \t*_}\])"'`\\]|\([^()\n]{1,40}\)){0,6}?
-    (?:[:：=→⇒–—]|->|=>|-(?=\s)|\b(?:is|are|was|equals)\b|\b(?:would|should|must|will)\ be\b
+    (?:[:：=→⇒–—】]|->|=>|-(?=\s)|\b(?:is|are|was|equals)\b|\b(?:would|should|must|will)\ be\b
+      |\b(?:seems|appears|turns\ out|comes\ out|works\ out)\ (?:to\ be\b|to\b|as\b)?
       |是|为|选(?!项)择?|(?<=故选))
     (?:[ \t]*+[:：])?)""",
     re.VERBOSE,
@@ -73,12 +100,48 @@ ADVERBS = re.compile(
     r"equal to|given by|obviously|still|now|approximately|about|around|roughly)\b[\s,:]*+){0,3}",
     re.IGNORECASE,
 )
+_OTHER_WORDS = (
+    *(
+        "ntwort",
+        "éponse",
+        "espuesta",
+        "esposta",
+        "isposta",
+        "awaban",
+        "Jibu",
+        "jibu",
+        "твет",
+        "答え",
+    ),
+    *("正解", "回答", "解答", "正確", "选", "選", "답", "إجابة", "جواب"),
+    *("उत्तर", "উত্তর", "సమాధానం", "คำตอบ"),
+)
+"""Parts of the words for `answer` below: most texts have none, which is fast to see."""
+
+_OTHER_LANGUAGES = re.compile(
+    r"""(?:(?<!\w)(?i:Antwort|r[ée]ponse|respuesta|resposta|risposta|jawaban(?:nya)?|jibu|ответ)\b
+          (?i:\ (?:correcte?|correcta|correta|corretta|finale?|exacte|sahihi))?
+          [ *_"»]{0,4}(?:[:：=]|—|\b(?:ist|lautet|est|es|é|è|adalah|ni)\b\s*:?)
+        |(?:(?:最終的な)?答え|正解|回答|解答)[ *_]{0,4}(?:[:：]|は|＝)
+        |(?:정답|답변|답)[ *_]{0,4}(?:[:：]|은|는)
+        |(?:ال)?(?:إجابة|جواب)(?:\ (?:النهائية|النهائي|الصحيحة|الصحيح))?
+          [ *_]{0,4}(?:[:：]|هي|هو)\s*:?
+        |(?:उत्तर|উত্তর|సమాధానం|คำตอบ)[ *_]{0,4}(?:[:：ঃ]|है|হল|คือ)\s*:?
+        |正確(?:答案|[选選][项項])[ *_]{0,4}(?:[:：]|[是為])
+        |(?:[应應][该該]?|本[题題]|因此|所以|故|我|(?<!\w))[选選][择擇]?[ *_]{0,4}[:：]?
+          (?=[ *_（(]{0,4}[A-Za-zＡ-Ｚ][）)*_]*\s*(?:[。.，,;；\n]|[项項]|$)))""",
+    re.VERBOSE,
+)
+r"""Announcements in the languages of MGSM and of the MMLU by simple-evals, beside 答案."""
+
+_COPULA = re.compile(r"(?:です|である|となります|になります|입니다|이다|[项項])[\s。.*_]*$")
 _BULLET = re.compile(r"^\s*[-•>]\s+")
 _HEADING = re.compile(
     r"^[ \t>#*_\\\[($]*+(?:\\?text(?:bf)?\{)?(?:(?:the|my|your)\ )?(?:(?:final|correct|short)\ )?"
     r"(?:answer|答案)[ \t*_:：#})\]\\$]*+$",
     re.MULTILINE | re.IGNORECASE,
 )
+_RULE = re.compile(r"\s*[=-]{3,}\s*")
 _SHORT_LINE = re.compile(
     r"^[ \t*_]*+A[ \t*_]*+[:：](?![^\n]*+\n++[ \t*_]*+B[ \t*_]*+[:：])", re.MULTILINE
 )
@@ -89,6 +152,8 @@ _NUMBER = re.compile(
 )
 _WORDS = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _BARE_WORDS = 5
+_REASONS = re.compile(r"\W*A\W*[:：]\W*(?:Let|We|First|To|I|Step|Okay|So|Since|There)\b")
+_LABELLED = re.compile(r"^\W{0,6}[A-Z][).:][*_]*\s+\S", re.MULTILINE)
 _SENTENCE = re.compile(r"[\w)\]] [^\n]*[.?!]$|[.?!]\s")
 _VALUE = re.compile(r"\d|\\[A-Za-z]|^(?:yes|no|true|false)\W*$", re.IGNORECASE)
 
@@ -98,13 +163,30 @@ def _last(form: re.Pattern[str], text: str) -> deque[re.Match[str]]:
 
 
 def _boxes(text: str, answer_kind: str) -> Iterator[Place]:
+    r"""Yield the contents of boxes; those of a list, `\boxed{1}$ and $\boxed{2}`, as one."""
+    found: list[tuple[int, list[str]]] = []
+    end = 0
     for box in boxed(text)[-_CANDIDATES:]:
-        yield box.place, text[box.start : min(box.end, box.start + MAX_ANSWER + 1)].strip()
+        content = text[box.start : min(box.end, box.start + MAX_ANSWER + 1)].strip()
+        listed = bool(found) and answer_kind != "text" and box.place > end
+        listed = listed and box.place - end < _MOST_BETWEEN
+        if listed and _BETWEEN_BOXES.fullmatch(text, end + 1, box.place):
+            found[-1] = box.place, [*found[-1][1], content]
+        else:
+            found.append((box.place, [content]))
+        end = box.end
+    for place, contents in found:
+        yield place, ", ".join(dict.fromkeys(contents))
 
 
 def _tags(text: str, answer_kind: str) -> Iterator[Place]:
-    for match in _last(_TAG, text):
-        yield match.start(), match[1][: MAX_ANSWER + 1].strip()
+    matches = [*_last(_TAG, text)]
+    if "nswer>" in text or "<final>" in text or "[ANSWER]" in text:
+        matches += _last(_OTHER_TAG, text)
+    for match in matches:
+        value = next(filter(None, match.groups()), "")[: MAX_ANSWER + 1].strip()
+        stated = _STATED.fullmatch(value) if answer_kind == "math" else None
+        yield match.start(), stated["value"] if stated else value
 
 
 def _hashes(text: str, answer_kind: str) -> Iterator[Place]:
@@ -141,6 +223,9 @@ def _unquoted(value: str) -> str:
 def _announcements(text: str, answer_kind: str) -> Iterator[Place]:
     for match in _last(ANNOUNCED, text):
         yield match.start(), _value_after(text, match.end())
+    if any(word in text for word in _OTHER_WORDS):
+        for match in _last(_OTHER_LANGUAGES, text):
+            yield match.start(), _COPULA.sub("", _value_after(text, match.end()))
 
 
 def _headings(text: str, answer_kind: str) -> Iterator[Place]:
@@ -159,7 +244,8 @@ def _value_after(text: str, place: int) -> str:
     place = adverbs.end() if adverbs else place
     for number in range(6):
         line, place = _line(text, place)
-        if bare_value(line) or place >= len(text):
+        empty = not bare_value(line) or _RULE.fullmatch(line)
+        if not empty or place >= len(text):
             return line if number == 0 else _BULLET.sub("", line)
     return ""
 
@@ -180,15 +266,22 @@ def _bare(text: str, answer_kind: str) -> Iterator[Place]:
     last = bare[-MAX_LINE:].rsplit("\n", 1)[-1]
     if answer_kind == "choice":
         named = letter_of(last) and "box" not in last and not ANNOUNCED.search(last)
-        if named and (last == bare or is_letter(last)):
+        if named and (last == bare or is_letter(last)) and not _REASONS.match(last):
             yield len(text), last
         first = bare[:MAX_LINE].split("\n", 1)[0]
-        if is_letter(first):
+        if not _REASONS.match(first) and (
+            is_letter(first) or (_LABELLED.match(first) and len([*_LABELLED.finditer(bare)]) == 1)
+        ):
             yield 0, first
     elif last == bare and "box" not in bare and not _SENTENCE.search(bare):
         few = len(bare.split()) <= _BARE_WORDS
         if few and (answer_kind == "text" or _VALUE.search(bare)):
             yield 0, bare
+
+
+def _last_lines(text: str, answer_kind: str) -> Iterator[Place]:
+    found = [*last_lines(text, answer_kind)]
+    return iter(() if found and _THINKING.search(text) else found)
 
 
 FORMS: tuple[Form, ...] = (
@@ -199,7 +292,11 @@ FORMS: tuple[Form, ...] = (
     Form("announcement", 4, _announcements, prose=True),
     Form("heading", 4, _headings, prose=True),
     Form("A:", 4, _short_lines, prose=True),
-    Form("bare", 5, _bare, prose=True),
+    Form("conclusion", 5, _last_lines, prose=True),
+    Form("bare", 6, _bare, prose=True),
 )
 """All forms beside users' patterns, which come before them. Of multiple-choice answers, the last
-occurrence of any form that names exactly one option counts, whatever the form's rank."""
+occurrence of any form but `conclusion` that names exactly one option counts, whatever its rank."""
+
+ANYWHERE = FORMS[:-2]
+"""Forms that are also searched in a response's reasoning, and in the value of an answer field."""

@@ -52,7 +52,7 @@ FORMAT is one of:
   deepconf   pickles of DeepConf's released code; nothing in them is executed
   lm-eval    samples_*.jsonl of lm-evaluation-harness (--log_samples)
   openai     responses of OpenAI's APIs (completions, chat, Responses, batch),
-             vLLM and SGLang, also with logprobs; give
+             vLLM, SGLang, TGI and llama.cpp, also with logprobs; give
              --map gold_answer= or --map gold_file=
   jsonl      JSON lines, JSON, CSV or Parquet: one trace per row, or one
              problem per row with lists; name the columns with --map

@@ -63,9 +63,10 @@ FIELDS: dict[str, Field] = {
     "text": _field(
         "text response output completion generation trace content generated_text model_output "
         "full_text full_response response_text model_response raw_response raw_output "
-        "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout",
+        "reasoning reasoning_content reasoning_trace thinking cot trajectory rollout "
+        "generated_response generated_solution generated_output model_solution llm_response",
         "solution sample path",
-        "messages",
+        "messages conversations conversation",
         one="text;messages",
         many="texts;lists of messages",
     ),
@@ -81,8 +82,9 @@ FIELDS: dict[str, Field] = {
         "num_completion_tokens response_tokens token_length output_length response_length",
         "tokens length",
         "token_ids output_token_ids",
-        one="integer;integers",
-        many="integers;lists of integers",
+        "logprobs token_logprobs log_probs output_logprobs",
+        one="integer;integers;numbers",
+        many="integers;lists of integers;lists of numbers",
     ),
     "prompt_tokens": _field(
         "prompt_tokens input_tokens num_prompt_tokens num_input_tokens",

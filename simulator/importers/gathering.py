@@ -30,12 +30,16 @@ ALL_OR_NONE = ("text", "probe_positions")
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """An item's facts about its problem. Without an id, the question identifies the problem."""
+    """An item's facts about its problem. Without an id, the question identifies the problem.
+
+    `accepted` are further right answers, beside the gold answer.
+    """
 
     problem_id: str | None
     question: str | None
     gold_answer: str
     answer_kind: str = ""
+    accepted: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -128,11 +132,12 @@ def _restored(
                 if not draft.keeps_text:
                     draft.trace.text = None
             traces = [draft.trace for draft, _ in problem.drafts]
-            gold = about.gold_answer
+            golds = [about.gold_answer, *about.accepted]
             given = all(draft.search == "none" for draft, _ in problem.drafts)
             if not (given and options.equality == "exact"):  # strings of both as they stand
-                gold = find_gold(gold, kind)
-            yield ProblemRecord(problem_id, about.question, gold, kind, traces)
+                golds = [find_gold(gold, kind) for gold in golds]
+            gold, *accepted = golds
+            yield ProblemRecord(problem_id, about.question, gold, kind, traces, tuple(accepted))
 
 
 class _Gathering:
@@ -185,7 +190,7 @@ class _Gathering:
         if problem is None or not problem.drafts:  # an item without a usable trace decides nothing
             self.by_key.pop(key, None)
             problem = self.by_key[key] = _Problem(about, where)
-        for name in ("gold_answer", "question", "answer_kind"):
+        for name in ("gold_answer", "accepted", "question", "answer_kind"):
             theirs = getattr(about, name)
             if getattr(problem.about, name) != theirs:
                 raise BadRow(

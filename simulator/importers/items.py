@@ -171,6 +171,9 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
     if kind == "{":
         items = {key: (begin, end, sort) for key, begin, end, sort in _pairs(text, start)}
         sorts = {sort for _, _, sort in items.values()}
+        if inside is not None and inside not in items and "." in inside:
+            yield from _inner(path, text, inside)
+            return
         if inside is not None:
             if items.get(inside, (0, 0, ""))[2] != "objects":
                 names = ", ".join(list(items)[:12])
@@ -194,6 +197,17 @@ def _scan(path: Path, text: str, inside: str | None) -> Iterator[tuple[Item, flo
     for number, (begin, value) in enumerate(_elements(text, start)):
         fault = value if isinstance(value, BadRow) else None
         yield Item(path, f"{path}: [{number}]", value, fault=fault), begin / len(text)
+
+
+def _inner(path: Path, text: str, inside: str) -> Iterator[tuple[Item, float]]:
+    """Yield the items of a list deeper in an object, at a dotted path."""
+    found = MASKED_DECODER.decode(text.strip())
+    for step in inside.split("."):
+        found = found.get(step) if isinstance(found, dict) else None
+    if _sort_of(found) != "objects":
+        raise UserError(f"{path}: no list of objects {inside}, which --map problems names")
+    for number, value in enumerate(found):
+        yield Item(path, f"{path}: {inside}[{number}]", value), number / len(found)
 
 
 def _pairs(text: str, start: int) -> Iterator[tuple[str, int, int, str]]:

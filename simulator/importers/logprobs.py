@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Sequence
 from itertools import accumulate, chain
@@ -25,6 +26,14 @@ ROUNDING = 0.01
 
 PAST_THE_END = 8
 """Most tokens at the end that a text may lack: special tokens, and those of a stop text."""
+
+ALTERNATIVES = ("top_logprobs", "top_tokens")
+PROBABILITIES = ("top_probs", "probs")
+"""Names of a token's alternatives beside its own log-probability, and of probabilities instead, as
+servers of TGI and llama.cpp have them."""
+
+MINUS_INFINITY = frozenset({"-inf", "-infinity"})
+"""Texts that programs write for −inf, which JSON lacks."""
 
 NO_NUMBER = "logprobs hold something that is not a number"
 
@@ -88,7 +97,9 @@ class SignalTally:
         any of these forms:
 
         - a list of numbers, or an object of numbers by token (completions);
-        - an object with `logprob` and a list `top_logprobs` of such objects (chat completions);
+        - an object with `logprob` and a list `top_logprobs` or `top_tokens` of such objects (chat
+          completions, TGI), or with a list `probs` or `top_probs` of objects with `prob`
+          (llama.cpp);
         - a list of objects with `logprob`, or an object of them by token id (vLLM);
         - a list of lists that begin with a log-probability (SGLang);
         - a number, an object with `logprob` alone, or a list of log-probability, token id and text:
@@ -145,6 +156,7 @@ class SignalTally:
             numbers = f"{len(given)} and {len(inside)}"
             raise BadRow("log-probabilities and tokens differ in number", self.remedy, numbers)
         given = [inner if each is None else each for each, inner in zip(given, inside, strict=True)]
+        given = [_with_infinity(each) for each in given]
         if any(isinstance(value, bool | str) for value in given):
             raise BadRow(NO_NUMBER, self.remedy)
         values = [-np.inf if value is None else value for value in given]
@@ -272,8 +284,11 @@ def _numbers(each: Any, number: int, remedy: str) -> tuple[Sequence[float], Any]
     if isinstance(each, int | float) and not isinstance(each, bool):
         return (), each
     own = None
-    if isinstance(each, dict) and ("top_logprobs" in each or _is_entry(each)):
-        own, each = each.get("logprob"), each.get("top_logprobs") or ()
+    beside = _alternatives(each) if isinstance(each, dict) else None
+    if beside in PROBABILITIES:
+        return [_logarithm(entry, remedy) for entry in each[beside]], None
+    if isinstance(each, dict) and (beside or _is_entry(each)):
+        own, each = each.get("logprob"), each.get(beside) or ()
     elif isinstance(each, list) and _is_triple(each):
         return (), each[0]
     if isinstance(each, dict):  # null: Parquet gives a row the names of all others
@@ -289,10 +304,35 @@ def _numbers(each: Any, number: int, remedy: str) -> tuple[Sequence[float], Any]
         for value in each
     ]
     if not set(map(type, numbers)) <= {float, int}:
+        numbers = [_with_infinity(value) for value in numbers]
         if any(isinstance(value, bool | str) for value in numbers):
             raise BadRow(NO_NUMBER, remedy)
         numbers = [-np.inf if value is None else value for value in numbers]
     return numbers, own
+
+
+def _alternatives(each: dict[Any, Any]) -> str | None:
+    """Return the name under which an object has a token's alternatives; None without any."""
+    if "top_logprobs" in each:
+        return "top_logprobs"
+    names = (*ALTERNATIVES, *PROBABILITIES)
+    return next((name for name in names if isinstance(each.get(name), list)), None)
+
+
+def _logarithm(entry: Any, remedy: str) -> float:
+    """Return the logarithm of the probability in an alternative. Raises `BadRow`."""
+    value = entry.get("prob") if isinstance(entry, dict) else entry
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadRow(NO_NUMBER, remedy)
+    if not 0 <= value <= 1 + ROUNDING:
+        raise BadRow("a probability that is not between 0 and 1", remedy, value)
+    return math.log(value) if value > 0 else -np.inf
+
+
+def _with_infinity(value: Any) -> Any:
+    """Return −inf for a text that means it."""
+    is_it = isinstance(value, str) and value.strip().casefold() in MINUS_INFINITY
+    return -np.inf if is_it else value
 
 
 def _is_entry(each: dict[Any, Any]) -> bool:

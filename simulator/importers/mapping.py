@@ -45,6 +45,8 @@ _SAME = {"logprobs": (*TOKEN_SIGNALS,), **dict.fromkeys(TOKEN_SIGNALS, ("logprob
 
 _SCALARS = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "text"}
 _DEPTH = 3
+PARTS = ("text", "thinking", "reasoning")
+"""Types of the parts of a message's content that have their text under the same name."""
 _REASONING = re.compile("reason|think|cot$")
 _LOOKED_AT = 64
 
@@ -91,7 +93,8 @@ class Profile:
             if isinstance(values, Cells) and isinstance(value, str):
                 value = parsed_cell(value)
             kind = type_of(value)
-            if isinstance(value, dict) and kind == "object" and depth + 1 < _DEPTH:
+            inner = kind == "object" or (kind == "number map" and _counts_tokens(value))
+            if isinstance(value, dict) and inner and depth + 1 < _DEPTH:
                 self.see(value, f"{column}.", depth + 1)
             self.types.setdefault(column, set()).add(kind)
 
@@ -145,12 +148,21 @@ def as_options(field_map: Mapping[str, str]) -> str:
 
 
 def is_conversation(value: Any) -> bool:
-    """Check for a list of messages, `{"role": …, "content": …}` each."""
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(each, dict) and "role" in each and "content" in each for each in value)
-    )
+    """Check for a list of messages, `{"role": …, "content": …}` each or as ShareGPT has them.
+
+    The parts of one message's content (`{"type": "text", "text": …}`) count, too.
+    """
+    if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
+        return False
+    if all(each.get("type") in PARTS and each["type"] in each for each in value):
+        return True
+    pairs = (("role", "content"), ("from", "value"))
+    return any(all(who in each and what in each for each in value) for who, what in pairs)
+
+
+def _counts_tokens(numbers: Mapping[Any, Any]) -> bool:
+    """Check for a usage object, `{"completion_tokens": 9}`, unlike log-probabilities by token."""
+    return any(plain_name(str(name)) in FIELDS["num_tokens"].names[0] for name in numbers)
 
 
 def mapping_toml(columns: Mapping[str, str]) -> str:
@@ -302,7 +314,8 @@ class _Search:
                     column
                     for column in self.items.types
                     if self.items.fits(column, kinds)
-                    and self._best("text", FIELDS["text"].one, self._profile_of(column))
+                    and self._best("text", FIELDS["text"].one, inner := self._profile_of(column))
+                    and "logprob" not in inner.types  # tokens
                 ]
         if len(best) > 1:
             raise self._ambiguous("traces", best, "--map traces= to leave it out")

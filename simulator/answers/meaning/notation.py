@@ -54,6 +54,49 @@ _THIN_THOUSANDS = re.compile(r"(?<![0-9.])([0-9]{1,3})((?:(?:\\[,!;: ]|~)+[0-9]{
 _SPACED_THOUSANDS = re.compile(
     r"-?[0-9]{1,3}(?: [0-9]{3})+(?:\.[0-9]+)?|-?[0-9]{1,3}(?:, [0-9]{3})*, 0[0-9]{2}(?:, [0-9]{3})*"
 )
+_UNDERSCORED_THOUSANDS = re.compile(r"(?<![0-9a-zA-Z_.}])([0-9]{1,3})((?:\\?_[0-9]{3})+)(?![0-9_])")
+_BARE_COMMAND = re.compile(
+    r"(?<![\\a-zA-Z_])(?:pi(?![a-zA-Z])"
+    r"|(?:sqrt|exp|ln|log|arcsin|arccos|arctan|sin|cos|tan|cot|sec|csc)(?=\s*[(\[{^_])"
+    r"|sqrt(?=\s*[0-9])|(?:ln|log|sin|cos|tan)(?=\s+(?:[0-9]|[a-z](?![a-zA-Z]))))"
+)
+_ROOT_IN_BRACKETS = re.compile(r"\\sqrt(?:\s*\[[^\]]{1,9}\])?\s*(?=\()")
+_LOST_FRACTION = re.compile(r"(?<![\\a-zA-Z])f?rac(?=\s*\{)")
+r"""`\frac` of which JSON or a shell took the backslash, and perhaps the letter after it."""
+
+_CHOOSE = re.compile(r"\{?\s*([0-9]+|[a-zA-Z])\s*\\choose\s+([0-9]+|[a-zA-Z])\s*\}?")
+_REPEATED_IN_BRACKETS = re.compile(r"(?<![0-9.])([0-9]+)\.\(([0-9]{1,20})\)(?![0-9])")
+_NEARLY = re.compile(
+    r"(?:there (?:are|is) )?(?:(?:about|approximately|approx\.?|around|roughly|nearly|exactly|only"
+    r"|there (?:are|is)|a total of)\s+)(?=[-+]?[0-9.\\])|\\sim\s+",
+    re.I,
+)
+_LABEL = re.compile(
+    r"[A-Za-z][A-Za-z ]{0,30}(?::\s+|\s*:=\s*)(?=[-+]?[0-9.\\($])|(?:option|choice)\s+(?=\(?[0-9])",
+    re.I,
+)
+_NUMBERED = re.compile(r"\(?([0-9])\)\s+[A-Za-z]{3,}[A-Za-z .,'-]*")
+"""A numbered option and its text, `(2) Paris`."""
+
+_ALIGNED = re.compile(
+    r"\\begin\s*\{(aligned|align\*?|gathered|split|equation\*?)\}(.*)\\end\s*\{\1\}", re.DOTALL
+)
+_BESIDE = re.compile(
+    r"(?<=[0-9}%])\s+(?:of (?:the|an?|his|her|their|its|all) [a-zA-Z][a-zA-Z ]*|\(\s*[A-J]\s*\))$"
+)
+"""Remarks after a value: `3/4 of the pie`, or the label of its option, `12 (C)`."""
+
+_MARKS = re.compile(r"\\(?:checkmark(?![a-zA-Z])|#)")
+_FANCY_DIGITS = re.compile(r"\\math(?:bb|cal|scr|frak)\s*\{\s*([0-9.,]+)\s*\}")
+_QUALIFIED = re.compile(
+    r"(?<=\S)\s*(?:,?\s*\\text\s*\{\s*for\s+(?:all|any|every|each)\b[^{}]*\}.*"
+    r"|(?:,|\()\s*[a-zA-Z]\s*\\in\s*\\mathbb\s*(?:\{\s*[CNQRZ]\s*\}|[CNQRZ])\s*\)?)$",
+    re.DOTALL,
+)
+"""Conditions on letters after a formula: `cx \\text{ for any } c`, `k\\pi, k \\in \\mathbb{Z}`."""
+
+_PLAIN_MODULO = re.compile(r"(?<=[0-9)}])\s+mod(?:ulo)?\s+(?=[0-9])")
+_MODULO = re.compile(r"\(\s*mod(?:ulo)?\s+([0-9]+)\s*\)")
 _TEXT_FONT = (
     r"\\(?:text|textbf|textit|textrm|textsf|texttt|textnormal|textup|emph|mbox|hbox|mathrm|mathbf"
     r"|mathit|mathsf|mathtt|mathnormal|boldsymbol|bm|pmb|operatorname\*?|underline|boxed|fbox"
@@ -68,8 +111,22 @@ _ORDINAL = re.compile(
 )
 _PERCENT = re.compile(r"\s*(?:\\%|%|(?<![a-zA-Z])(?:percentage|percent|per cent|pct)(?![a-zA-Z]))")
 _DEGREE = re.compile(r"\s*\^\s*(?:\{\s*\\(?:circ|degree)\s*\}|\\(?:circ|degree)(?![a-zA-Z]))")
+_UNIT = (
+    r"\\(?:text|textrm|mathrm|rm)\s*\{\s*[a-zA-Z]{1,12}\s*\}"
+    r"(?:\s*\^\s*(?:[0-9]|\{\s*-?[0-9]\s*\}))?"
+)
+_COMPOUND_UNIT = re.compile(
+    rf"(?<=[0-9}}])\s*+(?:\\frac\s*\{{\s*{_UNIT}\s*\}}\s*\{{\s*{_UNIT}\s*\}}"
+    rf"|{_UNIT}(?:\s*(?:\\cdot|/)\s*{_UNIT})+"
+    r"|\\mathrm\s*\{(?=[^}]*(?:\^|/|\\cdot))"
+    r"(?:[a-zA-Z/\s]|\\cdot|\^\s*(?:[0-9]|\{\s*-?[0-9]\s*\})){1,40}+\})\s*\.?$"
+)
+"""A quotient, product or power of units in another font: `\\frac{\\text{m}}{\\text{s}}`."""
+
 _TRIGONOMETRY = re.compile(r"\\?(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
-_CURRENCY = re.compile(r"(?:\\\$|\$|€|£|¥|\\pounds\s|\\euro\s|(?:US|USD|EUR|Rs\.?)\s*(?=[0-9]))\s*")
+_CURRENCY = re.compile(
+    r"(?:\\\$|[$€£¥₹₩₽₺₫₱]|\\pounds\s|\\euro\s|(?:US|USD|EUR|Rs\.?)\s*(?=[0-9]))\s*"
+)
 _OPTION = re.compile(
     r"\(\s*[A-J]\s*\)(?:\s*[:.])?\s+(?=\S)|\(\s*[A-J]\s*\)(?=[-0-9\\.])|[A-J][.):]\s+(?=[-0-9\\(.])"
 )
@@ -97,6 +154,12 @@ _UNIT_WORDS = (
     "yards?|acres?|hectares?|hours?|minutes?|seconds?|days?|weeks?|months?|years?|mph|kmph|km/h|"
     "m/s|cm|mm|km|kg|mg|ml|mL|ft|lbs?|oz|hrs?|mins?|secs?|sq|square|cubic"
 )
+_REMARK = re.compile(
+    rf"(?<=[0-9}}])\s*\(\s*(?:(?:exact(?:ly)?|approx(?:imately)?|rounded|(?:in )?total|ways?|final"
+    rf"|simplified|{_UNIT_WORDS})(?:\s+(?:answer|value|form|units?))?|(?:since|because|i\.e\.).*)\s*\)$"
+)
+"""Words in brackets that say nothing of the value: `7 (exact)`, `7 (since 3 + 4)`."""
+
 _UNITS = re.compile(
     rf"(?:(?<=[0-9}})\]])|(?<=\\pi)|(?<=\\pi ))\s*(?:(?:{_UNIT_WORDS})(?![a-zA-Z])\.?"
     r"(?:\s*\^\s*(?:\{\s*-?[0-9]\s*\}|-?[0-9]))?\s*(?:/|per)?\s*)+$"
@@ -104,7 +167,10 @@ _UNITS = re.compile(
 _SHORT_UNITS = re.compile(
     r"([-+]?(?:[0-9.,]+|\\frac\{[0-9]+\}\{[0-9]+\}))\s+(?:[mgshLlJNWVAKCF]|in|yd|mi|ha|Hz|Pa|kW|kJ|kN|eV|mol|ms|USD|EUR)(?:\s*\^\s*\{?[23]\}?)?"
 )
-_COUNTED = re.compile(r"([-+]?[0-9][0-9.,]*)\s+((?:per )?[a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})")
+_COUNTED = re.compile(
+    r"([-+]?(?:[0-9][0-9.,]*(?:/[0-9]+)?|\\frac\{[0-9]+\}\{[0-9]+\}))\s+"
+    r"((?:per )?[a-zA-Z]{4,}(?:[ .-]+[a-zA-Z]{2,}){0,3})"
+)
 _COUNTED_IN_CHINESE = re.compile(
     r"([-+]?[0-9][0-9.,]*)\s*(?=[\u4e00-\u9fff])([万萬亿億]?)"
     r"(?:(?![十百千万萬亿億兆半多余餘几幾折成打])[\u4e00-\u9fff]){0,4}"
@@ -112,6 +178,14 @@ _COUNTED_IN_CHINESE = re.compile(
 _CHINESE_SCALE = {"万": 4, "萬": 4, "亿": 8, "億": 8}
 _SCALE = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 _NOT_UNITS = {"pi", "mod", "modulo", "sqrt", "in", "to", "cdot", "times", "sin", "cos", "log", "ln"}
+_CHANGES_VALUE = re.compile(
+    r"(?:and|or|[ap]\.?m|b\.?c|dozen|factorial|squared|cubed|halves|(?:four|fif|six|seven|eigh|nin|ten"
+    r"|twelf|hundred|thousand|million)ths|thirds|tenth|hundredth|thousandth)(?![a-zA-Z])",
+    re.IGNORECASE,
+)
+"""Words that are no unit of the number before them: `5 dozen`, `2 thirds`, `3:30 PM`."""
+
+_DIRECTION = re.compile(r"\b(?:north|south)?(?:east|west|north|south)(?:wards?)?\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=65536)
@@ -129,22 +203,37 @@ def plain(answer: str) -> str:
     if len(text) > MAX_LENGTH or not text:
         return text
     text = _SUPERSCRIPT.sub(_raised, _unwrapped(text).translate(_UNICODE))
+    if "rac" in text:
+        text = _LOST_FRACTION.sub(r"\\frac", text)
+    text = text.rstrip("\\ ")
     if "\\begin" in text:
+        text = _ALIGNED.sub(lambda match: match[2].replace("&", "").strip(), text)
         # A command in their place, as `\\ ` and `\\,` would be spaces after a backslash.
         text = _ROW_END.sub(r"\\cr ", text)
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[0], match[0]) + _gap(match), text)
     text = _FRACTION.sub(r"\\frac", _COLOUR.sub("", _SIZE.sub("", text)))
-    text = text.replace("{,}", ",").replace("{.}", ".").replace("...", r"\ldots ")
+    text = (
+        text.replace("{,}", ",").replace("{.}", ".").replace("{:}", ":").replace("...", r"\ldots ")
+    )
     text = _THIN_THOUSANDS.sub(_joined, text)
     text = _SPACE.sub(" ", _THIN.sub("", text))
-    text = _without_fonts(text)
-    text = _SPACE.sub(" ", text)
+    if "\\" in text:
+        text = _FANCY_DIGITS.sub(r"\1", _MARKS.sub("", text))
+        text = _without_fonts(_COMPOUND_UNIT.sub("", _QUALIFIED.sub("", text)))
+    text = _with_commands(_SPACE.sub(" ", text))
     text = _unwrapped(text.strip("*")).replace("**", "^")
     text = _OPTION.sub("", text, count=1) if _OPTION.match(text) else text
     text = _CURRENCY.sub("", text)
     text = _PERCENT.sub(r"\\%", _ORDINAL.sub("", text))
     if not _TRIGONOMETRY.search(text):
         text = _DEGREE.sub("", text)
+    for before in (_LABEL, _NEARLY):
+        found = before.match(text)
+        text = text[found.end() :] if found else text
+    text = _NUMBERED.sub(r"\1", text) if _NUMBERED.fullmatch(text) else text
+    text = _BESIDE.sub("", _REMARK.sub("", text.rstrip()))
+    if "mod" in text:
+        text = _PLAIN_MODULO.sub(r" \\bmod ", _MODULO.sub(r"\\pmod{\1}", text))
     text = _CONJUNCTION.sub(" , ", _TIMES_TEN.sub(r"\\times ", text))
     text = _EMPTY_SET.sub(r"\\emptyset", text)
     text = _without_units(" ".join(text.split()).rstrip(".,:").rstrip())
@@ -152,6 +241,35 @@ def plain(answer: str) -> str:
         text = text.replace(" ", "").replace(",", "")
     text = _SPACED_FRACTION.sub(r"\\frac{\1}{\2} ", _MIXED.sub(r"(\1+\\frac{\2}{\3})", text))
     return _ROW.sub(r"\\\\", text).strip()
+
+
+def _with_commands(text: str) -> str:
+    r"""Write plain names and signs of operations as LaTeX has them: `sqrt(2)`, `pi`, `0.(3)`."""
+    if "_" in text:
+        text = _UNDERSCORED_THOUSANDS.sub(_joined, text)
+    if ".(" in text:
+        text = _REPEATED_IN_BRACKETS.sub(r"\1.\\overline{\2}", text)
+    if "choose" in text:
+        text = _CHOOSE.sub(r"\\binom{\1}{\2}", text)
+    text = _BARE_COMMAND.sub(r"\\\g<0> ", text)
+    if "sqrt" not in text:
+        return text
+    for match in reversed([*_ROOT_IN_BRACKETS.finditer(text)]):
+        end = _closing(text, match.end())
+        if end is not None:
+            inside = text[match.end() + 1 : end]
+            text = f"{text[: match.end()].rstrip()}{{{inside}}}{text[end + 1 :]}"
+    return text
+
+
+def _closing(text: str, opened: int) -> int | None:
+    """Return the place of the bracket that closes the one at `opened`; None without it."""
+    depth = 0
+    for place in range(opened, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
+        if depth == 0:
+            return place
+    return None
 
 
 def _gap(match: re.Match[str]) -> str:
@@ -209,7 +327,9 @@ def _content(match: re.Match[str]) -> str:
     is_last = re.fullmatch(r"(?:\^\s*\{?[23]\}?)?\.?", after) is not None
     is_word = re.fullmatch(r"[a-zA-Z][a-zA-Z .,'/-]*", words) is not None
     follows_value = bool(before) and (before[-1].isdigit() or before[-1] in "})i")
-    if is_last and is_word and follows_value and words not in ("i", "e"):
+    is_unit = words not in ("i", "e", "pi") and not _CHANGES_VALUE.match(words)
+    is_unit = is_unit and not _DIRECTION.search(words)
+    if is_last and is_word and follows_value and is_unit:
         if words in ("st", "nd", "rd", "th") or words.casefold() in _SCALE:
             return inside
         if not _PERCENT.fullmatch(words) and not _CONJUNCTION.fullmatch(f" {words} "):
@@ -231,7 +351,8 @@ def _without_units(text: str) -> str:
         number = counted[1].rstrip(".,")
         if words[0].casefold() in _SCALE:
             return f"{number.replace(',', '')} \\cdot 10^{{{_SCALE[words[0].casefold()]}}}"
-        if not _NOT_UNITS & {word.casefold() for word in words}:
+        other = _CHANGES_VALUE.match(counted[2]) or _DIRECTION.search(counted[2])
+        if not other and not _NOT_UNITS & {word.casefold() for word in words}:
             return number
     if counted := _COUNTED_IN_CHINESE.fullmatch(text):
         number, scale = counted[1].rstrip(".,"), counted[2]

@@ -7,6 +7,7 @@ for the fraction it rounds; `Reading.stands_for` and `Reading.rounded` say for w
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -32,6 +33,7 @@ from simulator.answers.meaning.readings import (
     Unread,
     as_text,
     gathered,
+    same,
     scalar,
     sequence,
 )
@@ -51,8 +53,24 @@ _BASE_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
 _BASE_WORDS |= {"nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "sixteen": 16}
 _BUILDER = re.compile(r"\\\{\s*[a-zA-Z]\s*(?:\\in\s*\\mathbb\s*\{R\}\s*)?[|:](.*)\\\}", re.DOTALL)
 _REALS = re.compile(r"\\mathbb\s*(?:\{\s*R\s*\}|R)")
-_RATIO = re.compile(r"\s*([0-9]+)\s*:\s*([0-9]+)\s*")
+_RATIO = re.compile(r"\s*([0-9]+(?:\s*:\s*[0-9]+)+)\s*")
+_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*([ap])\.?\s?m\.?", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{1,2}/[0-9]{1,2}/[0-9]{4}")
+_NO_SOLUTION = re.compile(
+    r"(?:there (?:is|are|exists?) )?no (?:(?:real|integer|positive|valid) )*(?:solution|root)s?"
+    r"(?: exists?)?|(?:the )?(?:empty|null) set",
+    re.IGNORECASE,
+)
+_GROUPS = re.compile(r"[-+]?[1-9][0-9]{0,2}(?:,[1-9][0-9]{2})+")
+"""Numbers in brackets that are no thousands: `(100,200)` is a pair, unlike `(1,000)`."""
 _CONGRUENCE = re.compile(r"(.+)\\equiv(.+?)\(?\\(?:pmod|bmod|mod)\s*\{?\s*([0-9]+)\s*\}?\)?")
+_IMPLIED = re.compile(
+    r".+\\(?:Rightarrow|Longrightarrow|implies)(?![a-zA-Z])((?:[^a-zA-Z]|(?<=\\)frac)*[0-9][^a-zA-Z]*)",
+    re.S,
+)
+"""A number after the steps to it: `\\frac{2}{5} \\Rightarrow 7`."""
+
+_RESIDUE = re.compile(r"([^=<>]+?)\(?\\pmod\s*\{?\s*([0-9]+)\s*\}?\)?")
 _MATRIX = re.compile(
     r"[(\[]?\s*\\begin\s*\{([pbB]?matrix|smallmatrix|array)\}(?:\{[lcr|]*\})?(.*)\\end\s*\{\1\}\s*[)\]]?",
     re.DOTALL,
@@ -67,6 +85,7 @@ def read(answer: str) -> Reading:
     (True, False)
     """
     text = plain(answer)
+    text = "\\emptyset" if _NO_SOLUTION.fullmatch(text) else text
     if len(text) > MAX_LENGTH or not text:
         return as_text(text)
     try:
@@ -137,11 +156,15 @@ def _element(text: str) -> Reading:
         return _element(builder[1])
     if matrix := _MATRIX.fullmatch(text):
         return _matrix(matrix[2])
+    if implied := _IMPLIED.fullmatch(text):
+        return _element(implied[1])
     if "\\approx" in text:
         first, _, last = text.partition("\\approx")
         return _element(first if first.strip() and not _is_name(first) else last)
     if congruence := _CONGRUENCE.fullmatch(text):
         return _congruence(*congruence.groups())
+    if residue := _RESIDUE.fullmatch(text):
+        return _congruence(None, *residue.groups())
     sides = _sides(text)
     if len(sides) > 1:
         return _equation(sides)
@@ -189,12 +212,25 @@ def _special(text: str) -> Reading | None:
         digits = arithmetic.evaluate(based[1]) if based[1].isdigit() else None
         also: Any = (("digits", scalar(digits, None).key),) if digits else ()
         return Reading(scalar((value,), None).key, also)
-    if ratio := _RATIO.fullmatch(text):
-        is_time = len(ratio[1]) < 3 and len(ratio[2]) == 2
-        if is_time or int(ratio[2]) == 0:
-            return Reading(("text", f"{int(ratio[1])}:{ratio[2]}"))
-        return scalar((Fraction(int(ratio[1]), int(ratio[2])),), None)
-    return None
+    if clock := _CLOCK.fullmatch(text):
+        time = f"{int(clock[1])}:{clock[2]}"
+        return Reading(("text", time + clock[3].lower()), (("clock", ("text", time)),))
+    if _DATE.fullmatch(text):
+        return Reading(("text", re.sub(r"(?<![0-9])0", "", text)))
+    ratio = _RATIO.fullmatch(text)
+    return _ratio([part.strip() for part in ratio[1].split(":")]) if ratio else None
+
+
+def _ratio(parts: list[str]) -> Reading:
+    """Read a ratio of two numbers as their quotient, of more as a ratio; a time as text."""
+    numbers = [int(part) for part in parts]
+    is_time = len(parts[0]) < 3 and all(len(part) == 2 for part in parts[1:])
+    if is_time or 0 in numbers[1:]:
+        return Reading(("text", ":".join([str(numbers[0]), *parts[1:]])))
+    if len(numbers) == 2:
+        return scalar((Fraction(*numbers),), None)
+    common = math.gcd(*numbers)
+    return Reading(("ratio", *(number // common for number in numbers)))
 
 
 def _bracketed(text: str) -> Reading | None:
@@ -205,14 +241,22 @@ def _bracketed(text: str) -> Reading | None:
         inside = text[len(opening) : -len(closing)]
         if not _is_balanced(inside):
             continue
-        parts = split(inside)
+        pair = _GROUPS.fullmatch(inside.strip())
+        parts = inside.split(",") if pair else split(inside)
         if len(parts) == 1:
             return _element(parts[0]) if kind in ("{}", "()", "[]") else None
         if len(parts) > MAX_PARTS:
             raise Unread
         if kind == "{}":
             return _bare_list(parts)
-        return sequence(kind if len(parts) == 2 else "()", [_element(part) for part in parts])
+        found = sequence(kind if len(parts) == 2 else "()", [_element(part) for part in parts])
+        rows = [_bracketed(part) if part.startswith("[") else None for part in parts]
+        if kind == "[]" and all(row is not None and row.key[0] == "sequence" for row in rows):
+            cells = [split(part[1:-1]) for part in parts]
+            return Reading(
+                found.key, (("list", _rows(cells).key),), found.rounded, found.is_decimal
+            )
+        return found
     return None
 
 
@@ -253,6 +297,9 @@ def _bare_list(parts: Sequence[str]) -> Reading:
         _element(side[-1] if name else part)
         for name, side, part in zip(names, sides, parts, strict=True)
     ]
+    for element in elements:
+        if all(same(element, other) for other in elements):
+            return element  # one value in several spellings: `0.3333333, \frac{1}{3}`
     found = gathered("set", elements)
     ordered_key = sequence("()", elements).key
     if found.key[0] != "set":
@@ -267,10 +314,15 @@ def _both_signs(text: str) -> Reading:
 
 
 def _matrix(inside: str) -> Reading:
-    rows = [row for row in inside.split("\\\\") if row.strip()]
-    cells = [[_element(cell) for cell in row.split("&")] for row in rows]
+    return _rows([row.split("&") for row in inside.split("\\\\") if row.strip()])
+
+
+def _rows(rows: Sequence[Sequence[str]]) -> Reading:
+    cells = [[_element(cell) for cell in row] for row in rows]
     if sum(map(len, cells)) > MAX_PARTS:
         raise Unread
+    if len(cells) == 1 and len(cells[0]) == 1:
+        return cells[0][0]
     flat = [sequence("row", row) for row in cells]
     return sequence("matrix", flat)
 
@@ -317,11 +369,11 @@ def _equation(sides: list[str]) -> Reading:
     return Reading(key, (("equation", scalar(values, None).key),))
 
 
-def _congruence(name: str, value: str, modulus: str) -> Reading:
+def _congruence(name: str | None, value: str, modulus: str) -> Reading:
     r"""Read `N \equiv 12 \pmod{7}`, which may stand for 5."""
     values = arithmetic.evaluate(value)
     number = values[0] if values else None
-    if not _is_name(name) or not isinstance(number, Fraction) or int(modulus) == 0:
+    if (name and not _is_name(name)) or not isinstance(number, Fraction) or int(modulus) == 0:
         raise Unread
     remainder = scalar((number % int(modulus),), None).key
     return Reading(("congruence", remainder, modulus.lstrip("0")), (("equation", remainder),))

@@ -14,7 +14,7 @@ from simulator.answers.meaning import arithmetic
 from simulator.answers.meaning.arithmetic import Number
 
 Key = Any  # nested tuples of texts
-Standing = Literal["percent", "equation", "assignment", "list", "digits"]
+Standing = Literal["percent", "equation", "assignment", "list", "digits", "clock"]
 
 MIN_PLACES = 6
 """Decimal places from which a decimal may be another value rounded, as in math-verify."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Sample:
     input_tokens: int | None = None
     stop_reason: str | None = None
     error: str | None = None
-    choices: bool = False
+    choices: Sequence[str] = ()
     generations: int = 1
 
 
@@ -137,7 +137,7 @@ def _summary(item: dict[str, Any], path: Path) -> Sample:
         text=max(texts, key=len) if texts else None,
         scores=found,
         error=None if error is None else str(error),
-        choices=bool(item.get("choices")),
+        choices=[str(each) for each in item.get("choices") or ()],
     )
 
 
@@ -217,7 +217,7 @@ def _native_samples(log: Any, path: Path) -> Iterator[Sample]:
             input_tokens=usage.input_tokens if usage else None,
             stop_reason=output.choices[0].stop_reason if output and output.choices else None,
             error=None if sample.error is None else str(sample.error.message),
-            choices=bool(sample.choices),
+            choices=sample.choices or (),
             generations=max(1, len(counts)),
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from simulator.answers.choices import is_letter
 from simulator.answers.finding import find_gold
 from simulator.errors import UserError
 from simulator.importers.answering import infer_kind, set_answer
@@ -178,6 +179,9 @@ def _golds(sample: Sample) -> list[str]:
         raise BadRow("sample without a target", "give its gold answer as target")
     if sample.choices and len(golds) > 1:  # right only together
         return [", ".join(golds)]
+    by_letter = any(score.scorer == "choice" for score in sample.scores)
+    if by_letter and list(sample.choices).count(golds[0]) == 1 and not is_letter(golds[0]):
+        return [chr(ord("A") + list(sample.choices).index(golds[0]))]  # a choice by its text
     return golds
 
 

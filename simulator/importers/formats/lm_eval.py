@@ -132,7 +132,8 @@ class _Reader:
             raise BadRow("no doc_id", _AGAIN)
         if problem_id.isdecimal() and "problem_id" not in self.given:
             problem_id = problem_id.zfill(5)  # in order
-        return About(problem_id, self._question(sample), self._gold(sample))
+        gold, *accepted = self._golds(sample)
+        return About(problem_id, self._question(sample), gold, accepted=tuple(accepted))
 
     def _check_filters(self, where: str) -> None:
         """Raise `UserError` if there are several filters and none is chosen, or it is unknown."""
@@ -167,18 +168,19 @@ class _Reader:
             found = next((text for text in texts if isinstance(text, str)), _prompt(sample))
         return storable(found) if isinstance(found, str) else None
 
-    def _gold(self, sample: dict[str, Any]) -> str:
+    def _golds(self, sample: dict[str, Any]) -> list[str]:
+        """Return the target; of a list, any is right, as for the harness. Raises `BadRow`."""
         given = self._get(sample, "gold_answer", "target")
-        if isinstance(given, list) and len(given) == 1:
-            given = given[0]
-        if isinstance(given, list | dict):
+        listed = given if isinstance(given, list) and given else [given]
+        if any(isinstance(each, list | dict) for each in listed):
             raise BadRow(
                 "target is neither text nor number", "name it with --map gold_answer=COLUMN", given
             )
-        text = answer_text(given, "target")
-        if text is None or text.endswith("####"):
+        texts = [answer_text(each, "target") for each in listed]
+        golds = [text for text in dict.fromkeys(texts) if text and not text.endswith("####")]
+        if not golds:
             raise BadRow("no gold answer in target", "name it with --map gold_answer=COLUMN")
-        return text
+        return golds
 
     def parts(self, item: Item) -> Iterator[tuple[str, Any]]:
         """Yield the text, the filter's answer and the grade of each repeat."""

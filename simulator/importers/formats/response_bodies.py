@@ -2,7 +2,8 @@
 
 A body is that of OpenAI's completions, chat completions or Responses API (also as vLLM's and
 SGLang's servers write them), vLLM's `RequestOutput` (`outputs`), or SGLang's `/generate`
-(`meta_info`).
+(`meta_info`), TGI's (`generated_text` with `details`), or llama.cpp's `/completion` (`content` with
+`tokens_predicted`).
 """
 
 from __future__ import annotations
@@ -85,12 +86,23 @@ def body_of(value: Any) -> Body:
         count = "several objects" if bodies else "no object"
         raise BadRow(f"{count} with choices; columns here: {there or 'none'}", AGAIN)
     body = bodies[0]
-    if isinstance(body, list):
+    if isinstance(body, list) and _kind(body[0]) == "sglang":
         prompt = body[0]["meta_info"].get("prompt_tokens")
         return Body(body, "sglang", prompt_tokens=_count(prompt, "prompt_tokens", least=0))
+    if isinstance(body, list):
+        return Body(body, "tgi")
     if str(body.get("object", "")).endswith(".chunk"):
         raise BadRow("a chunk of a streamed response", "join the chunks, or do not stream")
     kind = _kind(body)
+    if kind == "tgi":
+        others = body["details"].get("best_of_sequences") or []
+        sequences = [
+            {"generated_text": each.get("generated_text"), "details": each} for each in others
+        ]
+        return Body([body, *sequences], kind)
+    if kind == "llama.cpp":
+        prompt = body.get("tokens_evaluated")
+        return Body([body], kind, prompt_tokens=_count(prompt, "tokens_evaluated", least=0))
     if kind == "sglang":
         prompt = body["meta_info"].get("prompt_tokens")
         return Body([body], kind, prompt_tokens=_count(prompt, "prompt_tokens", least=0))
@@ -120,8 +132,8 @@ def body_of(value: Any) -> Body:
 def find_bodies(value: Any, depth: int = 1) -> list[Any]:
     """Find the bodies in an item, only the outermost ones; SGLang's with one prompt are a list."""
     if isinstance(value, list):
-        several = bool(value) and all(isinstance(v, dict) and _kind(v) == "sglang" for v in value)
-        return [value] if several else []
+        kinds = {_kind(each) if isinstance(each, dict) else "" for each in value}
+        return [value] if kinds in ({"sglang"}, {"tgi"}) else []
     if not isinstance(value, dict):
         return []
     if _kind(value):
@@ -167,6 +179,10 @@ def _kind(body: dict[str, Any]) -> str:
         and all(isinstance(each, dict) and "text" in each for each in outputs)
     ):
         return "vllm"
+    if isinstance(body.get("generated_text"), str) and isinstance(body.get("details"), dict):
+        return "tgi"
+    if isinstance(body.get("content"), str) and "tokens_predicted" in body:
+        return "llama.cpp"
     return "sglang" if isinstance(body.get("meta_info"), dict) and "text" in body else ""
 
 
@@ -177,6 +193,10 @@ def choice_of(body: Body, number: int) -> Choice:
         return _of_responses(given)
     if body.kind == "sglang":
         return _of_sglang(given, number)
+    if body.kind == "tgi":
+        return _of_tgi(given, number)
+    if body.kind == "llama.cpp":
+        return _of_llama_cpp(given)
     where = "outputs" if body.kind == "vllm" else "choices"
     reasoning, content = _parts(given)
     choice = Choice(f"{where}[{number}]", reasoning, content, _reason(given.get("finish_reason")))
@@ -251,10 +271,45 @@ def _of_sglang(body: dict[str, Any], number: int) -> Choice:
     return choice
 
 
+def _of_tgi(body: dict[str, Any], number: int) -> Choice:
+    text = checked(body["generated_text"], str, "generated_text is not a text", AGAIN)
+    details = body["details"]
+    choice = Choice(f"[{number}]", "", text, _FINISHED.get(str(details.get("finish_reason"))))
+    choice.num_tokens = _count(details.get("generated_tokens"), "details.generated_tokens")
+    tokens = details.get("tokens")
+    if isinstance(tokens, list) and tokens and all(isinstance(each, dict) for each in tokens):
+        texts = _texts([each.get("text") for each in tokens])
+        own = [each.get("logprob") for each in tokens]
+        tops = _tops(details.get("top_tokens"), len(tokens))
+        choice.tokens = Tokens(len(tokens), texts, None, tops, own)
+    return choice
+
+
+def _of_llama_cpp(body: dict[str, Any]) -> Choice:
+    finished = "limit" if body.get("stopped_limit") else body.get("stop_type")
+    choice = Choice("content", "", body["content"], _FINISHED.get(str(finished), "stop"))
+    choice.num_tokens = _count(body.get("tokens_predicted"), "tokens_predicted")
+    given = body.get("completion_probabilities") or body.get("probs")
+    if isinstance(given, list) and given and all(isinstance(each, dict) for each in given):
+        texts = _texts([each.get("token", each.get("content")) for each in given])
+        raw = _bytes([each.get("bytes") for each in given])
+        choice.tokens = Tokens(len(given), texts, raw, given, [e.get("logprob") for e in given])
+    return choice
+
+
+_FINISHED = {
+    **dict.fromkeys(("eos_token", "stop_sequence", "eos", "word"), "stop"),
+    **dict.fromkeys(("length", "limit"), "length"),
+}
+"""Finish reasons by the names that TGI and llama.cpp give them."""
+
+
 def _of_api(logprobs: Any) -> Tokens | None:
     """Read the tokens of a choice in either API's form; None if they were not requested."""
     if logprobs is None:
         return None
+    if isinstance(logprobs, list) and logprobs and isinstance(logprobs[0], dict):
+        logprobs = {"content": logprobs}
     checked(logprobs, dict, "logprobs are not an object", AGAIN)
     content = logprobs.get("content")
     if isinstance(content, list):

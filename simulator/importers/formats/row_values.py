@@ -143,10 +143,18 @@ def checked_text(value: Any, what: str) -> str | None:
         return storable(said_by(_SPEAKERS[what], value, other_column(what)))
     if what == "finish_reason" and isinstance(value, dict):
         value = value.get("type")
+    if what == "text" and isinstance(value, str) and value.lstrip()[:2] in ('["', "['"):
+        _check_no_list(value)
     if what == "text" and isinstance(value, dict):
         remedy = "name the list of trace objects with --map traces=COLUMN"
         raise BadRow("text is an object", f"{remedy}, or {other_column(what)}")
     return storable(checked(value, str, f"{what} is not a text", other_column(what)))
+
+
+def _check_no_list(text: str) -> None:
+    """Raise `BadRow` for a list of texts that was written as one text."""
+    if _LIST_IN_CELL.fullmatch(text) and isinstance(parsed_cell(text), list):
+        raise BadRow("text is a list in a text", "write the list itself", text)
 
 
 def other_column(name: str) -> str:

@@ -222,6 +222,8 @@ class Table:
         values |= {n: named[column] for n, column in columns.items() if column in named}
         for name in ("problem_id", "gold_answer"):
             if name in values:
+                if name == "gold_answer" and isinstance(values[name], list | tuple):
+                    values[name] = values[name][0] if len(values[name]) == 1 else values[name]
                 values[name] = answer_text(values[name], name)
                 if values[name] is None:
                     raise BadRow(f"{name} is empty", f"give each problem its {name}")

@@ -114,6 +114,17 @@ MATH: Table = {
         (r"\boxed{31", None),
         ("<think>\n31", None),
     ],
+    "conclusion": [
+        ("Add up.\nSo 31 is the final answer.", "31"),
+        ("Result: $31$", "31"),
+        ("Ans. 31", "31"),
+        ("final_answer(31)", "31"),
+        ("| step | sum |\n| answer | 31 |", "31"),
+        ("So the sum of both is 31.", None),
+        ("31 is not the final answer.", None),
+        ("Result: 30\nNo, that was the first half.", None),
+        ("<think>\nResult: 31", None),
+    ],
 }
 """Texts by the form that they give their answer in, to a question of mathematics."""
 
@@ -155,7 +166,7 @@ CHOICE: Table = {
         ("故选：C", "C"),
         ("故选项C错误", None),
         ("所以答案选C。", "C"),
-        ("答案应选择C", None),
+        ("答案应选择C", "C"),
         ("答案选项C", None),
     ],
     "heading": [("## Final answer\n**C. copper**", "C")],
@@ -171,6 +182,18 @@ CHOICE: Table = {
         ("I think it is C", None),
         ("Not sure, maybe copper", None),
         ("It conducts best.\n\nA. zinc", None),
+        ("C. Copper\n\nIt conducts best.", "C"),
+        ("A. Zinc is out.\nC. Copper is not.", None),
+    ],
+    "conclusion": [
+        ("I'd go with C.", "C"),
+        ("It conducts best, so I choose option C.", "C"),
+        ("Therefore, option C is the answer.", "C"),
+        ("My verdict is [[C]]", "C"),
+        ("I would not choose C.", None),
+        ("I choose A metal.", None),
+        ("I choose A or C.", None),
+        ("So A is a metal", None),
     ],
 }
 

@@ -72,7 +72,8 @@ def test_equality_is_transitive_within_a_problem(a: str, b: str, c: str) -> None
     if of[a] == of[b] and of[b] == of[c]:
         assert of[a] == of[c]
     exact = [text for text in (a, b, c) if "%" not in text and "." not in text]
-    if len(exact) == 3 and means(a, b) and means(b, c) and not {a, b, c} & set(SPELLINGS[5]):
+    loose = {*SPELLINGS[5], *SPELLINGS[8], *SPELLINGS[9]}  # a list for a point, `u - v = 9` for 9
+    if len(exact) == 3 and means(a, b) and means(b, c) and not {a, b, c} & loose:
         assert means(a, c)
 
 

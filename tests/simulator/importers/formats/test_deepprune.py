@@ -281,7 +281,7 @@ def test_single_log_probabilities_are_no_confidence_unless_mapped(tmp_path: Path
     item = {"qid": "q", "true_answer": "1", "traces": traces}
     report = load_value(tmp_path, [item])
     assert report.signals == ["text"]
-    assert "columns not used: token_logprobs" in report.notes
+    assert report.mapping["num_tokens"] == "token_logprobs"  # there is one a token
     mapped = load_value(tmp_path / "m", [item], field_map={"logprobs": "token_logprobs"})
     assert confidences(mapped) == [[1.0, 0.25]]
     told = (

@@ -218,6 +218,18 @@ def test_several_letters_of_a_choice_are_right_together(tmp_path: Path) -> None:
     assert (problem.gold_answer, problem.correct.tolist()) == ("A, C", [True, False])
 
 
+# UKGovernmentBEIS/inspect_ai#310
+def test_a_choice_may_be_given_by_its_text(tmp_path: Path) -> None:
+    fields: dict[str, Any] = {"target": "iron", "choices": ["zinc", "lead", "iron"]}
+    for scorer, gold in (("choice", "C"), ("match", "iron")):
+        score = {scorer: {"value": "I", "answer": "C"}}
+        summaries = [sample("p", 1, "ANSWER: C", **fields, scores=score)]
+        folder = tmp_path / scorer
+        report = import_logs(folder, write_pair(folder / "a", summaries=summaries))
+        [problem] = Pool(report.path).problems
+        assert (problem.gold_answer, problem.correct.tolist()) == (gold, [scorer == "choice"])
+
+
 def test_samples_that_were_not_scored_have_no_grades(tmp_path: Path) -> None:
     score = {"graded": {"value": float("nan"), "answer": "ANSWER: 7"}}
     summaries = [sample("p", 1, "", scores=score)]

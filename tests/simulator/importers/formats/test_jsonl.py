@@ -182,7 +182,7 @@ WRONG_ROWS = [
     ({"num_tokens": None}, "no column num_tokens"),
     ({"gold_answer": None}, "gold_answer is empty"),
     ({"gold_answer": " "}, "gold_answer is empty"),
-    ({"gold_answer": ["7"]}, r"gold_answer is neither .*--map gold_answer=column\.0"),
+    ({"gold_answer": ["7", "8"]}, r"gold_answer is neither .*--map gold_answer=column\.0"),
     ({"answer": {"a": 1}}, "answer is neither text nor number"),
     ({"num_tokens": -1}, r"num_tokens is below 1 \(-1\); give num_tokens as a whole number"),
     ({"num_tokens": 0}, "num_tokens is below 1"),

@@ -179,7 +179,7 @@ WRONG = [
     ({"resps": [[7]]}, r"resps\[0\]\[0\]: response is not a text \(7\)"),
     ({"doc_id": ...}, "no doc_id; columns here: doc, target"),
     ({"doc_id": None}, "no doc_id"),
-    ({"target": ["4", "5"]}, "target is neither text nor number .*--map gold_answer=COLUMN"),
+    ({"target": [["4", "5"]]}, "target is neither text nor number .*--map gold_answer=COLUMN"),
     ({"target": " "}, "no gold answer in target"),
     ({"target": "x ####"}, "no gold answer in target"),
 ]
