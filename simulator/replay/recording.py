@@ -195,8 +195,11 @@ class Recorder:
         add_halts(self._rule_halts, played.rule_halts)
         num_tokens, budget = played.num_tokens, repeats.order.shape[1]
         finished = num_tokens == repeats.lengths
-        code = self._labels.setdefault(played.halted_by, len(self._labels))
-        reasons = np.where(num_tokens > 0, code, self._labels["unused"])
+        halted_by = [played.halted_by] if isinstance(played.halted_by, str) else played.halted_by
+        for name in (*played.labels, *halted_by):
+            self._labels.setdefault(name, len(self._labels))
+        codes = np.array([self._labels[name] for name in halted_by])
+        reasons = np.where(num_tokens > 0, codes[:, None], self._labels["unused"])
         if played.stopped is not None:
             reasons[played.stopped] = self._labels["stopped"]
         reasons[finished] = self._labels["finished"]

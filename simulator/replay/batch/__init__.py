@@ -40,6 +40,7 @@ FORMS = {
     "sac": "2fc6a3d0033b2cc9f1efba219b5bf785a0f3253e902cc681ddd14301de02d818",
     "short_m": "239c603d732a397cc7b1325579cc2ff1f0224c95fa0264a66723175ebe9213f5",
     "sprt": "2ba70ba1faa0e68761b3bc966fea60a3453487a62448d1daa0ad9cad35167d15",
+    "steadfast": "c1e3168d58b35222c61b6d25f92cac98f96b7bf2d562726dcabded1894efe607",
 }
 """SHA-256 of the source of each method that has a second form, by module."""
 

@@ -70,7 +70,11 @@ class Played:
     stopped
         True for traces that the method pruned, shape (repeats, budget); None: none.
     halted_by
-        What halted the last decode of traces that neither finished nor were pruned.
+        What halted the last decode of traces that neither finished nor were pruned: one name for
+        all repeats, or one for each.
+    labels
+        Names of what halted any decode, in the order in which `solve` has them recorded; () where
+        that is `halted_by` alone.
     probe_calls
         Probes of unfinished traces, shape (repeats,); None: none.
     rule_halts
@@ -84,7 +88,8 @@ class Played:
     clock: Ints | Floats
     started: Ints | None = None
     stopped: Bools | None = None
-    halted_by: str = ""
+    halted_by: str | Sequence[str] = ""
+    labels: Sequence[str] = ()
     probe_calls: Ints | None = None
     rule_halts: Mapping[str, int] = field(default_factory=dict)
 

@@ -90,6 +90,18 @@ SETTINGS: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"starters": "99", "finishers": "1", "scatter": "1", "support": "0.01"},
         {"finishers": "1", "scatter": "0", "doubt": "9"},
     ],
+    "steadfast": [
+        {},
+        {"interval": "5"},
+        {"interval": "5", "power": "0", "doubt": "0"},
+        {"interval": "5", "power": "1", "doubt": "0", "finishers": "1"},
+        {"interval": "7", "doubt": "1", "finishers": "1", "power": "0.3"},
+        {"interval": "3", "starters": "6", "finishers": "1e-9", "power": "2"},
+        {"interval": "1", "starters": "2", "doubt": "9"},
+        {"interval": "10", "starters": "1"},
+        {"interval": "1" + 20 * "0", "starters": "99", "doubt": "0"},
+        {"interval": "32", "power": "1000", "finishers": "1"},
+    ],
 }
 """Parameters of each method that has a form, edge values among them."""
 
@@ -209,6 +221,9 @@ def test_forms_do_what_solve_does_on_the_shipped_pool(spec: str, typed: Mapping[
         ("cmc", {"beta": "1"}, 64),
         ("quorum", {}, 64),
         ("quorum", {"starters": "24", "support": "0.9", "doubt": "0"}, 128),
+        ("steadfast", {}, 64),
+        ("steadfast", {"starters": "24", "finishers": "1", "doubt": "0"}, 128),
+        ("steadfast", {"interval": "500", "power": "1"}, 20),
         ("parallel-probe", {"interval": "700", "warm_up": "3", "patience": "3"}, 64),
     ],
 )
