@@ -8,12 +8,11 @@ from simulator.methods.parallel_probe import ParallelProbe
 from simulator.pools.pool import NO_ANSWER
 from simulator.replay.batch.played import Played, Repeats, Tally
 from simulator.replay.lockstep import lock_step
-from simulator.rules.text_matching import NEVER
 
 
 def play(policy: ParallelProbe, repeats: Repeats, answer_steps: int) -> Played | None:
     """Decode traces in lock step, prune those that disagree, answer when the plurality holds."""
-    table = lock_step(repeats.problem, policy.interval) if policy.interval <= NEVER else None
+    table = lock_step(repeats.problem, policy.interval)
     if table is None or policy.patience < 1:
         return None
     count, budget = repeats.order.shape
