@@ -177,7 +177,6 @@ class _Votes:
         voted = self.slots[rows, : place + 1] + width * np.arange(len(rows))[:, None]
         sums = np.bincount(voted.ravel(), weights.take(voted).ravel(), minlength=weights.size)
         totals = sums.reshape(weights.shape)
-        totals[:, -1] = 0
         best = self.kinds[rows, totals.argmax(axis=1)]
         return np.where(self.numbers[rows, 0] > 0, best, NO_ANSWER)
 

@@ -318,6 +318,27 @@ def test_steadfast_where_answers_are_left_and_probes_come_with_finishes(
         assert_same_as_solve("steadfast", typed, problem, min(budget, len(traces)), **how)
 
 
+@pytest.mark.parametrize(
+    ("traces", "clock"),
+    [
+        # The second vote is the first that the running traces agree with.
+        ([T(n, "1", {0: "1", 10: "2", 20: "1"}) for n in (15, 25, *[95] * 6)], 25),
+        # No two answers have half of the first four votes.
+        ([T(n, "1" if n > 3 else None, {1: None}) for n in range(1, 9)], 4),
+    ],
+)
+def test_steadfast_ends_at_the_first_vote_that_suffices(
+    traces: list[T], clock: int, tmp_path: Path
+) -> None:
+    (problem,) = write_pool(tmp_path, {"p": traces}).problems
+    typed = {"interval": "10", "doubt": "0", "finishers": "1", "power": "0"}
+    assert_same_as_solve("steadfast", typed, problem, 8, probe_cost=FREE)
+    given: dict[str, Any] = {"repeats": range(2), "seed": 0, "serving": Serving(), "budget": 8}
+    found = replay_together(load_policy("steadfast", typed), problem, probe_cost=FREE, **given)
+    assert found is not None
+    assert found.answers["clock"].to_pylist() == [clock, clock]
+
+
 def test_steadfast_with_very_many_traces_is_left_to_solve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
