@@ -15,6 +15,12 @@ from simulator.replay.lockstep import lock_step
 from simulator.replay.recording import AT_ONCE
 from simulator.rules.text_matching import NEVER
 
+MOST_TRACES = 3000
+"""Traces and answer classes up to which `solve` has the names of halts recorded as `_labels` has.
+
+With more, it records fewer repeats than AT_ONCE together.
+"""
+
 _chance_of_lead = lru_cache(maxsize=65536)(chance_of_lead)
 
 
@@ -76,7 +82,10 @@ def _holding(problem: StoredProblem, interval: int, probing: bool) -> tuple[Ints
     a trace first holds or gives an answer, by answer class (the last row is for none) and trace.
     """
     traces = np.arange(len(problem.lengths))
-    since = np.full((len(problem.class_texts) + 1, len(traces)), NEVER)
+    shape = (len(problem.class_texts) + 1, len(traces))
+    if max(shape) > MOST_TRACES:
+        return None
+    since = np.full(shape, NEVER)
     if not probing:
         since[problem.answer_class, traces] = problem.lengths
         return np.full((1, len(traces)), NO_ANSWER, dtype=np.int32), since
@@ -168,7 +177,6 @@ class _Votes:
         voted = self.slots[rows, : place + 1] + width * np.arange(len(rows))[:, None]
         sums = np.bincount(voted.ravel(), weights.take(voted).ravel(), minlength=weights.size)
         totals = sums.reshape(weights.shape)
-        totals[:, -1] = 0
         best = self.kinds[rows, totals.argmax(axis=1)]
         return np.where(self.numbers[rows, 0] > 0, best, NO_ANSWER)
 

@@ -24,6 +24,7 @@ from simulator.pools.probe_cost import FREE, ProbeCost
 from simulator.pools.shipped import shipped_pools
 from simulator.replay import replaying as replay_module
 from simulator.replay.batch import FORMS, find_form
+from simulator.replay.batch.methods import steadfast as steadfast_form
 from simulator.replay.recording import Replayed
 from simulator.replay.replaying import answered, replay, replay_together, replaying
 from simulator.replay.serving import Serving
@@ -273,6 +274,81 @@ def test_quorum_where_traces_finish_together_with_probes_and_without(
         )
 
 
+@settings(max_examples=60)
+@given(
+    lengths=st.sampled_from([range(1, 4), range(1, 25), range(4, 40, 4)]).flatmap(
+        lambda lengths: st.lists(st.sampled_from(lengths), min_size=1, max_size=12)
+    ),
+    held=st.lists(st.sampled_from([*"1112234", None]), min_size=7, max_size=60),
+    step=st.sampled_from([0, 1, 2, 5]),
+    budget=st.integers(1, 12),
+    given=st.fixed_dictionaries(
+        {"interval": st.sampled_from([1, 2, 4, 5, 8, 2000])},
+        optional={
+            "starters": st.integers(1, 12),
+            "finishers": st.sampled_from([0.01, 1.0]),
+            "doubt": st.sampled_from([0.0, 1.0, 30.0]),
+            "power": st.sampled_from([0.0, 0.5, 1.0, 300.0]),
+        },
+    ),
+)
+def test_steadfast_where_answers_are_left_and_probes_come_with_finishes(
+    lengths: list[int],
+    held: list[str | None],
+    step: int,
+    budget: int,
+    given: dict[str, float],
+) -> None:
+    # A trace holds one answer of the list after the other, from a place of its own on.
+    traces = [
+        T(
+            length,
+            held[(3 * number + length) % len(held)],
+            {at: held[(3 * number + at) % len(held)] for at in range(step, length + 1, step)}
+            if step
+            else None,
+        )
+        for number, length in enumerate(lengths)
+    ]
+    typed = {name: str(value) for name, value in given.items()}
+    how: dict[str, Any] = {"probe_cost": ProbeCost(1, 2), "repeats": range(34)}  # recorded in two
+    with TemporaryDirectory() as folder:
+        (problem,) = write_pool(Path(folder), {"p": traces}).problems
+        assert_same_as_solve("steadfast", typed, problem, min(budget, len(traces)), **how)
+
+
+@pytest.mark.parametrize(
+    ("traces", "clock"),
+    [
+        # The second vote is the first that the running traces agree with.
+        ([T(n, "1", {0: "1", 10: "2", 20: "1"}) for n in (15, 25, *[95] * 6)], 25),
+        # No two answers have half of the first four votes.
+        ([T(n, "1" if n > 3 else None, {1: None}) for n in range(1, 9)], 4),
+    ],
+)
+def test_steadfast_ends_at_the_first_vote_that_suffices(
+    traces: list[T], clock: int, tmp_path: Path
+) -> None:
+    (problem,) = write_pool(tmp_path, {"p": traces}).problems
+    typed = {"interval": "10", "doubt": "0", "finishers": "1", "power": "0"}
+    assert_same_as_solve("steadfast", typed, problem, 8, probe_cost=FREE)
+    given: dict[str, Any] = {"repeats": range(2), "seed": 0, "serving": Serving(), "budget": 8}
+    found = replay_together(load_policy("steadfast", typed), problem, probe_cost=FREE, **given)
+    assert found is not None
+    assert found.answers["clock"].to_pylist() == [clock, clock]
+
+
+def test_steadfast_with_very_many_traces_is_left_to_solve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (problem,) = write_pool(tmp_path, {"p": [T(n, "1", {1: "1"}) for n in range(1, 5)]}).problems
+    given: dict[str, Any] = {"repeats": range(3), "seed": 0, "serving": Serving(), "budget": 2}
+    loaded = load_policy("steadfast")
+    assert replay_together(loaded, problem, **given) is not None
+    monkeypatch.setattr(steadfast_form, "MOST_TRACES", 3)
+    assert replay_together(loaded, problem, **given) is None
+
+
 def test_quorum_counts_many_votes_of_one_step_in_the_order_of_starting(tmp_path: Path) -> None:
     traces = [T(5 + number % 2, f"{number}", {2: None}) for number in range(64)]
     (problem,) = write_pool(tmp_path, {"p": traces}).problems
@@ -307,7 +383,7 @@ def test_many_repeats_are_played_in_several_parts(
     monkeypatch.setattr(replay_module, "CELLS_AT_ONCE", 12)
     traces = [T(10 * n, str(n % 3), {5: "1"}) for n in range(1, 5)]
     (problem,) = write_pool(tmp_path, {"p": traces}).problems
-    for spec in ("esc", "sac", "parallel-probe"):
+    for spec in ("esc", "sac", "parallel-probe", "steadfast"):
         assert_same_as_solve(spec, {}, problem, 4, repeats=range(7))
 
 
