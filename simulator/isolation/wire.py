@@ -128,6 +128,8 @@ class Channel:
         ------
         BrokenFrame
             The other side sends, instead of reading what does not fit into the pipe.
+        EOFError
+            The other side has closed its end to write to, instead of reading that.
         Overdue
             The time of `end_after` is over.
         """
@@ -144,9 +146,11 @@ class Channel:
         """Send what does not fit into the pipe at once."""
         while rest:
             if self._either is not None:
-                ready = dict(self._await(self._either))
-                if ready.get(self.reader.fileno(), 0) & select.POLLIN:
+                event = dict(self._await(self._either)).get(self.reader.fileno(), 0)
+                if event & select.POLLIN:
                     raise BrokenFrame("a message before its turn")
+                if event:  # which would end each wait at once
+                    raise EOFError
             rest = rest[self.writer.write(rest) or 0 :]
 
     @property
@@ -156,7 +160,8 @@ class Channel:
 
     def require_silence(self) -> None:
         """Raise `BrokenFrame` if more than the one expected message was received."""
-        if self._received or (self._input is not None and self._input.poll(0)):
+        waiting = () if self._input is None else self._input.poll(0)
+        if self._received or any(event & select.POLLIN for _, event in waiting):
             raise BrokenFrame("a message before its turn")
 
     def receive(self) -> list[Any]:

@@ -702,6 +702,17 @@ def test_how_its_process_ended_is_told(folder: Path, pool: Pool, way: str, name:
         assert re.search(expected, told(load_limited(write(solve)), pool))
 
 
+@pytest.mark.usefixtures("folder")
+def test_an_end_after_an_answer_is_told_as_one_too(pool: Pool) -> None:
+    with confined_by("Landlock"):  # bubblewrap's own process ends before the policy's
+        loaded = load_limited(write("return '1'"))
+        assert answers(loaded, pool.problems[0]) == ["1"]
+        process = loaded.policy.process  # type: ignore[attr-defined]
+        process.kill()
+        process._process.wait(60)
+        assert "its process was killed" in told(loaded, pool)
+
+
 # What it keeps, and what it prints
 
 

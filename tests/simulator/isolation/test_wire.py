@@ -114,6 +114,24 @@ def test_who_sends_instead_of_reading_is_not_waited_for(ends: Ends) -> None:
 
 
 @needs_poll
+def test_who_closed_its_end_and_does_not_read_is_not_waited_for(ends: Ends) -> None:
+    ends.writer.close()
+    with pytest.raises(EOFError):
+        ends.channel.send("x", bytes(1_000_000))
+
+
+@needs_poll
+def test_an_end_is_not_a_message_before_its_turn(ends: Ends) -> None:
+    ends.channel.require_silence()
+    ends.writer.write(b"\0")
+    ends.writer.close()
+    with pytest.raises(BrokenFrame, match="before its turn"):
+        ends.channel.require_silence()
+    assert ends.channel.reader.read(1) == b"\0"
+    ends.channel.require_silence()
+
+
+@needs_poll
 @pytest.mark.parametrize("sends", [True, False])
 def test_an_end_of_the_time_ends_each_wait(ends: Ends, sends: bool) -> None:
     os.set_blocking(ends.channel.reader.fileno(), False)
