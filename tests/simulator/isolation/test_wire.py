@@ -198,6 +198,7 @@ def test_a_decoded_reply_is_what_was_packed(
     finished = data.draw(ints)
     answers = np.arange(len(finished), dtype=np.int32) - 1
     packed = DECODED.pack((tokens, finished, answers))
-    for part, expected in zip(DECODED.unpack(packed, 9), (tokens, finished, answers), strict=True):
+    parts: Any = DECODED.unpack(packed, 9)
+    for part, expected in zip(parts, (tokens, finished, answers), strict=True):
         assert part.dtype == expected.dtype
         assert part.tolist() == expected.tolist()
