@@ -7,6 +7,7 @@ link names the page, and nothing moves when the styles arrive.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import cache
@@ -34,7 +35,11 @@ STATIC = Path(streamlit.__file__).parent / "static"
 FIRST = ("BidiComponent", "StreamlitMarkdown", "ButtonGroup", "Selectbox", "DownloadButton")
 """Scripts of Streamlit that the first view needs, and would load only once it knows that."""
 
-MODULES = ("leaderboard_app.library.citation", "leaderboard_app.tradeoff.chart")
+MODULES = (
+    "leaderboard_app.shown.screen",
+    "leaderboard_app.library.citation",
+    "leaderboard_app.tradeoff.chart",
+)
 """Modules of the first view that take longest to import."""
 
 ABOUT = "Methods that stop parallel reasoning traces early: their accuracy and tokens, verified."
@@ -79,21 +84,32 @@ def _wants_html(scope: Scope) -> bool:
     return "text/html" in accepted or "*/*" in accepted
 
 
-def prepare() -> None:
-    """Read the board, and import what the first page draws with, before a browser asks for it."""
-    from leaderboard_app.shown.screen import READER  # slow to import
+def read_ahead() -> None:
+    """Begin to read the board."""
+    from leaderboard_app.library import watching  # slow to import
 
     with suppress(UserError):  # shown on the page
-        READER.begin(Folders.from_environment())
+        watching.READER.begin(Folders.from_environment())
+
+
+def import_ahead() -> None:
+    """Import what the first page draws with."""
     for name in MODULES:
         import_module(name)
 
 
 @asynccontextmanager
 async def prepared(app: App) -> AsyncIterator[None]:
-    """Prepare the first page in a thread, from the start of the server."""
-    Thread(target=prepare, daemon=True).start()
+    """Prepare the first page in threads, from the start of the server.
+
+    Streamlit collects garbage after each run of a page. Collections in between would take half a
+    second until thousands of entries are shown.
+    """
+    gc.disable()
+    for work in (read_ahead, import_ahead):
+        Thread(target=work, daemon=True).start()
     yield
+    gc.enable()
 
 
 class Pages:

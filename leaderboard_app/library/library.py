@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -161,9 +162,10 @@ def state_of(folders: Folders) -> int:
         seen.append((str(folder), stamp(folder)))
     for parent in (folders.runs, folders.submissions, folders.cache / DERIVED_FOLDER):
         if parent.is_dir():
-            below = sorted(each for each in parent.iterdir() if each.is_dir())
-            below = [each for each in below if not each.name.endswith(".partial")]
-            seen += [(str(folder), stamp(folder)) for folder in below]
+            with os.scandir(parent) as found:
+                below = sorted(each.path for each in found if each.is_dir())
+            below = [each for each in below if not each.endswith(".partial")]
+            seen += [(folder, stamp(Path(folder))) for folder in below]
             files = [each for each in stamp(parent) if each[0].endswith(".toml")]
             seen.append((str(parent), *files))
     return hash(tuple(seen))

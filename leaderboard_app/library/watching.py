@@ -6,6 +6,7 @@ and half a second for 5,000, so it is done for a twentieth of the time at most.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
@@ -127,6 +128,12 @@ class Reader:
             reading.share = share
 
         try:
-            reading.library.set_result(self._read(folders, progress, state))
+            found = self._read(folders, progress, state)
+            gc.freeze()  # the collector would visit it after each run of a page
+            reading.library.set_result(found)
         except BaseException as error:
             reading.library.set_exception(error)
+
+
+READER = Reader()
+"""The reader of this process."""

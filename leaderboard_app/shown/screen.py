@@ -15,10 +15,10 @@ from typing import Any
 import streamlit as st
 from streamlit import runtime
 
+from leaderboard_app.library import watching
 from leaderboard_app.library.entry import Entry
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.library import Library
-from leaderboard_app.library.watching import Reader
 from leaderboard_app.shown import charts, submitting
 from leaderboard_app.shown import table as tables
 from leaderboard_app.shown.navigation import HOME, PAGES
@@ -77,8 +77,6 @@ on_loaded: set[Callable[[Library], None]] = set()
 BAR_AFTER = 0.5
 """Seconds of reading after which its progress is shown."""
 
-READER = Reader()
-
 
 def library() -> Library:
     """Return the library of the current files; reload it only when a file has changed.
@@ -87,7 +85,7 @@ def library() -> Library:
     was read of a folder stays valid until it changes.
     """
     place = st.empty()  # in each run, so that all below stays where it is: what moves is made anew
-    reading = READER.begin(Folders.from_environment())
+    reading = watching.READER.begin(Folders.from_environment())
     if not reading.is_done():
         with st.spinner("Reading pools, runs and submissions …"):
             while not reading.is_done(0.1):

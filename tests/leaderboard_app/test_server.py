@@ -10,9 +10,9 @@ from threading import Event
 import pytest
 from shown_folders import folders_in
 
+from leaderboard_app.library import watching
 from leaderboard_app.library.watching import Reader, Reading
 from leaderboard_app.server import MODULES, app, prepared
-from leaderboard_app.shown import screen
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -33,14 +33,14 @@ def test_a_server_that_starts_reads_the_board_before_a_browser_asks(
             begun.set()
             return super().begin(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(screen, "READER", Told())
+    monkeypatch.setattr(watching, "READER", Told())
 
     async def serve() -> None:
         async with prepared(app):
             assert await asyncio.to_thread(begun.wait, 60)
 
     asyncio.run(serve())
-    reading = screen.READER.begin(folders)
+    reading = watching.READER.begin(folders)
     assert reading.is_done(60)
     assert reading.library.result().folders == folders
     assert not reading.is_shown

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from leaderboard_app.library import watching
 from leaderboard_app.library.folders import Folders
 from leaderboard_app.library.watching import Reader
 from leaderboard_app.shown import screen
@@ -34,7 +35,7 @@ def test_a_run_that_reads_the_files_has_everything_at_its_place_in_other_runs(
     app = open_app(small, page).run()
     places = [(place, each.type) for place, each in app.main.children.items()]
     reader = Reader()
-    monkeypatch.setattr(screen, "READER", reader)
+    monkeypatch.setattr(watching, "READER", reader)
     app.run()
     assert reader.begin(small).is_shown
     assert [(place, each.type) for place, each in app.main.children.items()] == places
