@@ -197,8 +197,8 @@ def test_a_decoded_reply_is_what_was_packed(
 ) -> None:
     finished = data.draw(ints)
     answers = np.arange(len(finished), dtype=np.int32) - 1
-    packed = DECODED.pack((tokens, finished, answers))
-    parts: Any = DECODED.unpack(packed, 9)
-    for part, expected in zip(parts, (tokens, finished, answers), strict=True):
+    columns: tuple[Any, ...] = (tokens, finished, answers)
+    parts: tuple[Any, ...] = DECODED.unpack(DECODED.pack(columns), 9)
+    for part, expected in zip(parts, columns, strict=True):
         assert part.dtype == expected.dtype
         assert part.tolist() == expected.tolist()
