@@ -238,8 +238,8 @@ class _Ranking:
 def in_time(library: Library, synthetic: bool, group: Group | None = None) -> Library:
     """Return the library, or for the time being one without ranks if these take long to compute.
 
-    `group` is the one whose ranks are wanted; None if only the list of groups is, which the ranks
-    on all pools decide.
+    `group` is the one whose ranks are wanted; None if only the list of groups is, which needs the
+    answers of all entries and no ranks.
     """
     if library.hasty or len(library.entries) <= MANY:
         return library
